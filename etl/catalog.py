@@ -1,0 +1,77 @@
+"""What analysts open: one view a table over exactly the files of one release.
+
+The views read `s3://<lake>/…` unless the variable `lake` names another place (a local copy):
+SET VARIABLE lake = '/path/to/copy'.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import duckdb
+
+from etl import settings as environment
+from etl import sql
+from etl.privacy import quote
+from etl.release import Release, files
+from etl.settings import Location
+from etl.tables import ALL
+
+
+def views(release: Release, lake: Location) -> str:
+    """SQL that (re)creates every view of a release."""
+    head = f"-- release {release.number} of {lake.url()}\n"
+    return head + "".join(
+        f"CREATE OR REPLACE VIEW {name} AS {_select(release, name, lake)};\n" for name in ALL
+    )
+
+
+def catalog(release: Release, lake: Location, target: Path) -> Path:
+    """A DuckDB file that holds the views; needs to reach the lake, because making a view checks it."""
+    with duckdb.connect(str(target), config={"allow_unsigned_extensions": "true"}) as connection:
+        connect_store(connection)
+        connection.execute(views(release, lake))
+    return target
+
+
+def open_release(release: Release, lake: Location) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with the views of a release."""
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    connect_store(connection)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(views(release, lake))
+    return connection
+
+
+def connect_store(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load the S3 reader and give it the endpoint and credentials of the environment."""
+    connection.execute(store_setup())
+
+
+def store_setup() -> str:
+    """SQL that lets a DuckDB session read the lake; holds credentials, so it is never written to the lake."""
+    store = environment.object_store()
+    options = {"TYPE": "s3", "REGION": quote(store["region"] or "")}
+    for option, name in (("KEY_ID", "key_id"), ("SECRET", "secret"), ("SESSION_TOKEN", "session_token")):
+        if store[name]:
+            options[option] = quote(store[name] or "")
+    if store["endpoint"]:
+        parts = urlsplit(store["endpoint"])
+        options |= {
+            "ENDPOINT": quote(parts.netloc),
+            "URL_STYLE": "'path'",
+            "USE_SSL": "true" if parts.scheme == "https" else "false",
+        }
+    listed = ", ".join(f"{name} {value}" for name, value in options.items())
+    return f"LOAD {quote(str(sql.httpfs()))};\nCREATE OR REPLACE SECRET lake ({listed});\n"
+
+
+def _select(release: Release, table: str, lake: Location) -> str:
+    keys = [one["key"] for one in files(release.partitions(table).values())]
+    if not keys:
+        return sql.empty(ALL[table].sql_columns)
+    listed = ", ".join(quote(key) for key in keys)
+    root = f"coalesce(getvariable('lake'), {quote(lake.url().rstrip('/'))}) || '/'"
+    return (
+        f"SELECT * FROM read_parquet(list_transform([{listed}], lambda key: {root} || key), "
+        "hive_partitioning = false)"
+    )

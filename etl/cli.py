@@ -1,0 +1,193 @@
+"""The command usage-export: the same stages that the DAGs run, from a shell.
+
+Exit 0: done. Exit 1: it could not be done; the message says what, where and what to do next.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+from etl.errors import ContractError, SettingError, UsageError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the console script."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except UsageError as error:
+        from etl.privacy import mask
+
+        print(f"usage-export: {type(error).__name__}: {mask(str(error))}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="usage-export", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    ingest = _command(commands, "ingest", _ingest, "read what landed, publish its arrivals")
+    ingest.add_argument("stream")
+    ingest.add_argument("--landed", type=date.fromisoformat, required=True, help="landed date, YYYY-MM-DD")
+    ingest.add_argument("--to", type=date.fromisoformat, help="last landed date of a range")
+
+    build = _command(commands, "build", _build, "deduplicate, aggregate, validate and publish a usage date")
+    build.add_argument("--usage-date", type=date.fromisoformat, required=True)
+    build.add_argument("--stream", help="only this stream")
+
+    statement = _command(commands, "statement", _statement, "what is known of a usage date")
+    statement.add_argument("--usage-date", type=date.fromisoformat, help="default: the newest published one")
+    statement.add_argument("--json", action="store_true")
+
+    query = _command(commands, "sql", _sql, "query a release; without a query, open a DuckDB shell on it")
+    query.add_argument("query", nargs="?")
+    query.add_argument("--release", type=int, help="an older release by its number")
+    query.add_argument("--format", choices=("table", "csv", "json"), default="table")
+
+    contracts = _command(commands, "contracts", _contracts, "check every contract and its SQL")
+    contracts.add_argument("action", choices=("check",))
+    _command(commands, "status", _status, "the current release, and what waits to be read or built")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], int], says: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=says, description=says)
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _ingest(options: argparse.Namespace) -> int:
+    from etl import lookup, stages
+
+    _known(options.stream, lookup.streams())
+    last = options.to or options.landed
+    if last < options.landed:
+        raise SettingError(f"--to {last} lies before --landed {options.landed}")
+    days: set[str] = set()
+    for n in range((last - options.landed).days + 1):
+        landed = options.landed + timedelta(days=n)
+        done = stages.ingest(options.stream, landed, f"cli-ingest-{options.stream}-{landed}")
+        print(f"{options.stream} landed {landed}: {_shown(done)}", flush=True)
+        days |= set(done["usage_dates"])
+    for day in sorted(days):
+        print(f"next: usage-export build --usage-date {day} --stream {options.stream}")
+    return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    from etl import lookup, stages
+
+    known = lookup.build_streams(options.usage_date)
+    if options.stream:
+        _known(options.stream, lookup.streams())
+    for stream in [options.stream] if options.stream else known:
+        done = stages.build(options.usage_date, stream, f"cli-build-{options.usage_date}")
+        print(f"{stream} {options.usage_date}: {_shown(done)}", flush=True)
+    if not known:
+        print(f"no stream has rows on {options.usage_date}: nothing to build")
+    return 0
+
+
+def _statement(options: argparse.Namespace) -> int:
+    from etl import lookup
+
+    day = options.usage_date or lookup.newest_usage_date()
+    if options.json:
+        print(json.dumps(lookup.statement(day), indent=2))
+    else:
+        print(lookup.statement_text(day))
+    return 0
+
+
+def _sql(options: argparse.Namespace) -> int:
+    from etl import catalog, lookup
+
+    found, lake = lookup.open_release(options.release)
+    if options.query is None:
+        return _shell(catalog.store_setup() + catalog.views(found, lake))
+    import duckdb
+
+    try:
+        with catalog.open_release(found, lake) as connection:
+            _print(connection.sql(options.query), options.format)
+    except duckdb.Error as error:
+        raise SettingError(f"the query failed: {error}") from error
+    return 0
+
+
+def _shell(setup: str) -> int:
+    """DuckDB's own shell on the views of a release; the file with credentials is gone when it ends."""
+    shell = Path(sys.executable).parent / "duckdb"
+    with tempfile.TemporaryDirectory() as folder:
+        start = Path(folder) / "start.sql"
+        start.touch(mode=0o600)
+        start.write_text(setup)
+        return subprocess.call([shell, "-unsigned", "-init", start], env=os.environ | {"TZ": "UTC"})
+
+
+def _print(result: object, form: str) -> None:
+    """Decimals and times as text: a number leaves exactly as it is stored."""
+    if result is None:
+        return
+    if form == "table":
+        result.show(max_rows=200, max_width=200)  # type: ignore[attr-defined]
+        return
+    columns = result.columns  # type: ignore[attr-defined]
+    rows = result.fetchall()  # type: ignore[attr-defined]
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([columns, *rows])
+        return
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    print(json.dumps(found, indent=1, default=str))
+
+
+def _contracts(_: argparse.Namespace) -> int:
+    from etl import lookup
+
+    problems = 0
+    for stream in lookup.streams():
+        try:
+            version = lookup.check_contract(stream)
+            print(f"{stream} {version}: good")
+        except ContractError as error:
+            problems += 1
+            print(f"{stream}: {error}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _status(_: argparse.Namespace) -> int:
+    from etl import lookup
+
+    found = lookup.status()
+    print(f"release {found['release']}, made {found['created_at'] or 'never'}")
+    print(f"usage dates waiting to be built: {', '.join(found['pending']) or 'none'}")
+    for stream, keys in found["backlog"].items():
+        print(f"{stream}: {len(keys)} landed objects not read yet" + "".join(f"\n  {key}" for key in keys[:10]))
+    return 0
+
+
+def _known(stream: str, streams: list[str]) -> None:
+    if stream not in streams:
+        raise SettingError(f"there is no contract for {stream}: known are {', '.join(streams)}")
+
+
+def _shown(done: dict) -> str:
+    return ", ".join(
+        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in done.items()
+        if not isinstance(value, dict)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Batches of normalized rows -> the partitions of their landed dates, sorted, hashed and uploaded.
+
+A landed date is made whole from all its objects, so its files depend on landing alone: not on how objects
+were batched, in which order they were read, or on what earlier runs had seen.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from etl import sql, tally
+from etl.contract import Contract
+from etl.manifest import ObjectResult
+from etl.privacy import quote
+from etl.release import Release
+from etl.settings import Settings
+from etl.staged import Staged
+from etl.tables import MANIFEST, QUARANTINE, TALLY, USAGE_ARRIVAL, USAGE_KEY
+from etl.tally import Tally
+
+KEYS = """
+    SELECT DISTINCT stream, usage_date, landed_date, key_hash(record_key) AS key_hash,
+        key_hash(corrects_key) AS corrects_hash, delivered_at
+    FROM"""
+
+
+def collect(
+    settings: Settings,
+    contract: Contract,
+    base: Release,
+    dates: Iterable[date],
+    results: list[ObjectResult],
+    accepted: list[Path],
+    refused: list[Path],
+    staged: Staged,
+) -> list[Tally]:
+    """Stage all partitions of these landed dates; partitions of `base` that are no more are removed."""
+    tallies = [one for result in results for one in result.tallies(contract.stream)]
+    with sql.connect(settings) as engine:
+        like = {"accepted": USAGE_ARRIVAL.sql_columns, "refused": QUARANTINE.sql_columns}
+        sql.give(engine, {"accepted": accepted, "refused": refused}, like)
+        engine.execute(f"CREATE TEMP VIEW arrival AS {_arrival(contract)}")
+        for landed in sorted(dates):
+            mine = [one for one in results if one.landed.landed_date == landed]
+            ours = [one for one in tallies if one.date == landed]
+            _stage_arrivals(engine, contract, base, landed, staged)
+            _stage_ledgers(engine, contract, landed, mine, ours, staged)
+            tallies.append(_conserved(contract, landed, mine, staged))
+    return tallies
+
+
+def _arrival(contract: Contract) -> str:
+    """For object_first, equal records of one object are told apart by their number in it, so that only
+    a repeat in another object counts as the same record."""
+    if contract.identity.scope != "object_first":
+        return "SELECT * FROM accepted"
+    return """
+        SELECT * REPLACE (
+            sha256(record_key || chr(31) || nth) AS record_key,
+            sha256(sha256(record_key || chr(31) || nth) || chr(31) || meter) AS idempotency_key
+        ) EXCLUDE (nth)
+        FROM (
+            SELECT *, dense_rank() OVER (PARTITION BY raw_object_key, record_key ORDER BY raw_line) AS nth
+            FROM accepted
+        )"""
+
+
+def _stage_arrivals(
+    engine: duckdb.DuckDBPyConnection, contract: Contract, base: Release, landed: date, staged: Staged
+) -> None:
+    mine = {"stream": contract.stream, "landed_date": landed}
+    found = sql.rows(
+        engine, "SELECT DISTINCT usage_date FROM arrival WHERE landed_date = ? ORDER BY ALL", [landed]
+    )
+    for row in found:
+        partition = {"stream": contract.stream, "usage_date": row["usage_date"], "landed_date": landed}
+        rows = f"arrival WHERE landed_date = '{landed}' AND usage_date = '{row['usage_date']}'"
+        staged.add(engine, USAGE_ARRIVAL, f"SELECT * FROM {rows}", partition)
+        staged.add(engine, USAGE_KEY, f"{KEYS} {rows}", partition)
+    for table in (USAGE_ARRIVAL, USAGE_KEY):
+        for name in base.partitions(table.name, **mine).keys() - staged.tables.get(table.name, {}).keys():
+            staged.remove(table, name)
+
+
+def _stage_ledgers(
+    engine: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    landed: date,
+    results: list[ObjectResult],
+    tallies: list[Tally],
+    staged: Staged,
+) -> None:
+    partition = {"stream": contract.stream, "landed_date": landed}
+    refused = f"SELECT * FROM refused WHERE landed_date = {quote(str(landed))}"
+    staged.add(engine, QUARANTINE, refused, partition)
+    engine.register("object_result", _manifest(contract, results))
+    staged.add(engine, MANIFEST, "SELECT * FROM object_result", partition)
+    engine.register("tally_row", tally.table(tallies))
+    staged.add(
+        engine,
+        TALLY,
+        "SELECT * FROM tally_row",
+        {"stage": "normalize", "stream": contract.stream, "date": landed},
+    )
+
+
+def _manifest(contract: Contract, results: list[ObjectResult]) -> pa.Table:
+    rows = [
+        {
+            "stream": contract.stream,
+            "schema_version": contract.version,
+            "landed_date": one.landed.landed_date,
+            "raw_object_key": one.landed.pinned.key,
+            "raw_object_etag": one.landed.pinned.etag,
+            "version_id": one.landed.pinned.version_id,
+            "size_bytes": one.landed.pinned.size_bytes,
+            "sha256": one.sha256,
+            "delivered_at": one.landed.pinned.delivered_at,
+            "sequence_scope": one.landed.sequence_scope,
+            "first_sequence": one.landed.first_sequence,
+            "outcome": one.outcome,
+            "records": one.records.rows_in,
+            "records_accepted": one.records.kept,
+            "records_refused": one.records.refused,
+            "rows": one.rows,
+        }
+        for one in results
+    ]
+    return pa.Table.from_pylist(rows, MANIFEST.schema)
+
+
+def _conserved(contract: Contract, landed: date, results: list[ObjectResult], staged: Staged) -> Tally:
+    """What normalize kept is what the files of the landed date hold."""
+    entries = [
+        entry
+        for name, entry in staged.tables.get(USAGE_ARRIVAL.name, {}).items()
+        if entry is not None and name.endswith(f"landed_date={landed}")
+    ]
+    return Tally(
+        stage="collect",
+        stream=contract.stream,
+        date=landed,
+        scope=f"landed_date={landed}",
+        rows_in=sum(one.rows for one in results),
+        rows_out=sum(file["rows"] for entry in entries for file in entry["files"]),
+    )

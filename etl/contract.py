@@ -1,0 +1,206 @@
+"""contracts/<stream>/<version>.yaml -> frozen objects: the promise of a source, checked strictly.
+
+The file is an Open Data Contract Standard (ODCS) v3.1 document; our own keys are the custom properties
+`usage.*`. The standard's JSON schema judges the document, the models below judge our keys, and neither
+lets an unknown key pass.
+"""
+
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import jsonschema
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from etl import layout
+from etl.errors import ContractError
+
+UNATTRIBUTED = "UNATTRIBUTED"
+DATE_PARTS = {"yyyy": r"(?P<yyyy>\d{4})", "MM": r"(?P<MM>\d{2})", "dd": r"(?P<dd>\d{2})"}
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reader(Part):
+    """How bytes become records. `pattern` (text_lines): fields by group number in physicalName."""
+
+    format: Literal["json_lines", "json_records", "text_lines"]
+    compression: Literal["gzip", "none"]
+    pattern: str | None = None
+    records_key: str | None = None
+    null_token: str | None = None
+    max_line_bytes: int = Field(default=1 << 20, gt=0)
+    max_object_bytes: int = Field(default=1 << 30, gt=0)
+
+    @model_validator(mode="after")
+    def _belongs(self) -> "Reader":
+        if (self.format == "text_lines") != (self.pattern is not None):
+            raise ValueError("pattern belongs to text_lines, and only to it")
+        if (self.format == "json_records") != (self.records_key is not None):
+            raise ValueError("records_key belongs to json_records, and only to it")
+        return self
+
+
+class Discovery(Part):
+    """Where objects lie below the landing prefix. `*` is one path segment, `{yyyy} {MM} {dd}` the
+    landed date; without a date in the key, the landed date is that of arrival."""
+
+    path: str
+    late_window_days: int = Field(ge=0, le=400)
+
+    @property
+    def regex(self) -> re.Pattern[str]:
+        pieces = re.split(r"(\{yyyy\}|\{MM\}|\{dd\}|\*)", self.path)
+        return re.compile("".join(_piece(piece) for piece in pieces))
+
+    @property
+    def dated(self) -> bool:
+        return all(f"{{{part}}}" in self.path for part in DATE_PARTS)
+
+
+class Identity(Part):
+    """What makes two records the same: `global` everywhere; `object_first` between objects (equal
+    records inside one object are all kept); `positional` by ETag and line, for sources without keys."""
+
+    scope: Literal["global", "object_first", "positional"]
+    columns: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> "Identity":
+        if (self.scope == "positional") == bool(self.columns):
+            raise ValueError("columns are needed, except for positional, which takes none")
+        return self
+
+
+class Sequence(Part):
+    """Producer's counter in the object key: named groups `scope` and `first`."""
+
+    pattern: str
+    contiguous: bool
+
+
+class Mapping(Part):
+    sql: str
+    emits: Literal["usage_event/1"]
+
+
+class Attribution(Part):
+    """One rule that may name the tenant; `map` translates keys (accounts, resources) to tenants."""
+
+    rule: Literal["event", "label", "resource_map", "key_prefix", "account_map", "none"]
+    map: dict[str, str] = Field(default_factory=dict)
+
+
+class Labels(Part):
+    allowed: tuple[str, ...] = Field(default=(), max_length=16)
+    daily: tuple[str, ...] = ()
+
+
+class Property(Part):
+    """A field of the raw record that mapping SQL may see. Class `drop` never leaves the reader,
+    `hash` leaves it only as a keyed pseudonym."""
+
+    name: str
+    path: str
+    privacy: Literal["none", "hash", "drop"]
+
+
+class Contract(Part):
+    stream: str
+    version: str
+    active: bool
+    properties: tuple[Property, ...]
+    reader: Reader
+    discovery: Discovery
+    identity: Identity
+    sequence: Sequence | None = None
+    mapping: Mapping
+    meters: dict[str, str]
+    attribution: tuple[Attribution, ...]
+    labels: Labels = Labels()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Contract":
+        names = {one.name for one in self.properties}
+        if unknown := set(self.identity.columns) - names:
+            raise ValueError(f"usage.identity names unknown properties: {sorted(unknown)}")
+        if unknown := set(self.labels.daily) - set(self.labels.allowed):
+            raise ValueError(f"usage.labels.daily holds keys that are not allowed: {sorted(unknown)}")
+        if not self.attribution or self.attribution[-1].rule != "none":
+            raise ValueError("usage.attribution must end with the rule none (UNATTRIBUTED)")
+        return self
+
+
+def load(folder: Path, stream: str) -> Contract:
+    """The active version of one stream's contract; ContractError names file, key and reason."""
+    versions = [parse(path) for path in sorted((folder / stream).glob("*.yaml"))]
+    active = [one for one in versions if one.active]
+    if len(active) != 1:
+        raise ContractError(
+            f"{folder / stream}: exactly one version must have status: active, found {len(active)}"
+        )
+    return active[0]
+
+
+def load_all(folder: Path) -> list[Contract]:
+    return [load(folder, stream) for stream in layout.stream_names(folder)]
+
+
+def parse(path: Path) -> Contract:
+    """One contract file; the stream is its folder's name, the version its file's name."""
+    try:
+        document = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
+    except (OSError, yaml.YAMLError) as error:
+        raise ContractError(f"{path}: cannot be read as YAML: {error}") from error
+    problems = sorted(_validator().iter_errors(document), key=lambda e: list(map(str, e.path)))
+    if problems:
+        where = "/".join(map(str, problems[0].absolute_path)) or "document"
+        raise ContractError(f"{path}: {where}: {problems[0].message}")
+    if (document["id"], document["version"]) != (path.parent.name, path.stem):
+        raise ContractError(f"{path}: id and version must be {path.parent.name} and {path.stem}")
+    try:
+        return Contract(**_fields(document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "document"
+        raise ContractError(f"{path}: usage.{where}: {first['msg']}") from error
+    except (KeyError, ValueError) as error:
+        raise ContractError(f"{path}: {error}") from error
+
+
+def _fields(document: dict) -> dict:
+    custom = {one["property"]: one["value"] for one in document.get("customProperties", [])}
+    if foreign := [name for name in custom if not name.startswith("usage.")]:
+        raise ValueError(f"customProperties: {foreign[0]} is not a usage.* property")
+    return {name.removeprefix("usage."): value for name, value in custom.items()} | {
+        "stream": document["id"],
+        "version": document["version"],
+        "active": document.get("status") == "active",
+        "properties": [_property(one) for one in document["schema"][0]["properties"]],
+    }
+
+
+def _property(one: dict) -> dict:
+    for key in ("physicalName", "classification"):
+        if key not in one:
+            raise ValueError(f"schema property {one.get('name')}: {key} is missing")
+    return {"name": one["name"], "path": one["physicalName"], "privacy": one["classification"]}
+
+
+def _piece(piece: str) -> str:
+    if piece == "*":
+        return "[^/]*"
+    return DATE_PARTS.get(piece.strip("{}")) or re.escape(piece)
+
+
+@cache
+def _validator() -> jsonschema.Validator:
+    text = files("open_data_contract_standard").joinpath("schema.json").read_text()
+    schema = json.loads(text)
+    return jsonschema.validators.validator_for(schema)(schema)

@@ -1,0 +1,65 @@
+"""Everything that can stop a run, by who must act.
+
+* UsageError              base; never raised itself
+  - SettingError          the environment is wrong           -> the operator sets what is named
+  - ContractError         a contract file is wrong           -> its author fixes the file
+  - SourceError           landing cannot be used as it is    -> ask the producer, then run again
+  - QualityError          a table breaks an expectation      -> not published; look at the rows named
+  - OutOfBalance          rows or totals do not add up       -> our bug; nothing was published
+  - Corrupt               stored bytes differ from their hash -> restore the object named
+  - Retryable             the same task may succeed in a minute, nothing was published
+    + UnstableLanding     objects changed while we listed them
+    + ObjectChanged       an object changed while we read it
+    + StaleInput          another run published what this one had read
+    + StoreUnavailable    object storage did not answer
+
+Messages name the object, table or setting and what to do next; they never hold a value of a record.
+"""
+
+
+class UsageError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class SettingError(UsageError):
+    """A setting is missing or wrong."""
+
+
+class ContractError(UsageError):
+    """A contract file is wrong: file, key and reason are in the message."""
+
+
+class SourceError(UsageError):
+    """Landing holds something that no run can account for."""
+
+
+class QualityError(UsageError):
+    """An expectation of severity critical failed; nothing was published."""
+
+
+class OutOfBalance(UsageError):
+    """A tally does not add up."""
+
+
+class Corrupt(UsageError):
+    """Bytes read back differ from the sha256 or size on record."""
+
+
+class Retryable(UsageError):
+    """Trying the same task again can help; nothing was published."""
+
+
+class UnstableLanding(Retryable):
+    """Two listings of landing kept differing."""
+
+
+class ObjectChanged(Retryable):
+    """An object was replaced between the manifest and the read."""
+
+
+class StaleInput(Retryable):
+    """A partition that this run read was published again by another run."""
+
+
+class StoreUnavailable(Retryable):
+    """Object storage refused or did not answer, also after retries."""

@@ -1,0 +1,141 @@
+"""Landed objects -> manifest: what lies in landing for a date, and what no manifest covers yet, pinned.
+
+From here on the manifest is the input, not the folder: later reads take exactly the pinned bytes or fail.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+
+from etl.contract import Contract
+from etl.errors import SourceError, UnstableLanding
+from etl.manifest import Landed
+from etl.store import Pinned, Store
+
+LISTINGS = 4
+PAUSE_SECONDS = 2.0
+HEADS_AT_ONCE = 8
+Listing = dict[str, tuple[str, int]]
+Covered = dict[date, dict[str, str]]  # landed date -> key -> ETag
+
+
+def extract(landing: Store, contract: Contract, landed: date, covered: Covered) -> list[Landed]:
+    """Objects to read, sorted by key: all of landed date `landed`, and all of each earlier date of the
+    look-back window that holds an object which no manifest covers in its present version.
+
+    Raises UnstableLanding while objects keep changing, SourceError where a covered object is gone.
+    """
+    dates = {landed - timedelta(days=n) for n in range(contract.discovery.late_window_days + 1)}
+    for attempt in range(LISTINGS):
+        before = listing(landing, contract, dates)
+        objects = _pin_due(landing, contract, before, landed, dates, covered)
+        after = listing(landing, contract, dates)
+        if moved := _moved(before, after, objects):
+            time.sleep(PAUSE_SECONDS * attempt)
+            continue
+        return objects
+    raise UnstableLanding(
+        f"{contract.stream}: landing kept changing while it was listed, last at {_first(moved)}: "
+        "run again when the producer has finished"
+    )
+
+
+def listing(landing: Store, contract: Contract, dates: Iterable[date] | None = None) -> Listing:
+    """key -> (ETag, size) of all objects of a contract, for dated layouts of these dates only."""
+    pattern = contract.discovery.regex
+    found: Listing = {}
+    for prefix in sorted(_prefixes(contract, dates)):
+        found |= {k: v for k, v in landing.list(prefix).items() if pattern.fullmatch(k)}
+    if contract.discovery.dated and dates is not None:
+        wanted = set(dates)
+        found = {k: v for k, v in found.items() if key_date(contract, k) in wanted}
+    return found
+
+
+def uncovered(contract: Contract, found: Listing, covered: Covered) -> list[str]:
+    """Keys whose present version no manifest covers."""
+    read = {key: etag for objects in covered.values() for key, etag in objects.items()}
+    return sorted(key for key, (etag, _) in found.items() if read.get(key) != etag)
+
+
+def key_date(contract: Contract, key: str) -> date | None:
+    """Landed date that the key states; None for layouts without a date, or for a date that is none."""
+    match = contract.discovery.regex.fullmatch(key)
+    if match is None or not contract.discovery.dated:
+        return None
+    try:
+        return date(*(int(match[part]) for part in ("yyyy", "MM", "dd")))
+    except ValueError:
+        return None
+
+
+def _pin_due(
+    landing: Store, contract: Contract, found: Listing, landed: date, dates: set[date], covered: Covered
+) -> list[Landed]:
+    new = uncovered(contract, found, covered)
+    if contract.discovery.dated:
+        due = {landed} | {day for key in new if (day := key_date(contract, key)) is not None}
+        keys = [key for key in found if key_date(contract, key) in due]
+        objects = _pin(landing, contract, keys)
+    else:
+        arrived = _pin(landing, contract, new)
+        due = {landed} | {one.landed_date for one in arrived if one.landed_date in dates}
+        old = [key for day in due for key in covered.get(day, {}) if key in found and key not in new]
+        objects = [one for one in arrived if one.landed_date in due] + _pin(landing, contract, old)
+    _refuse_vanished(landing, contract, objects, due, covered)
+    return sorted(objects, key=lambda one: one.pinned.key)
+
+
+def _refuse_vanished(
+    landing: Store, contract: Contract, objects: list[Landed], due: set[date], covered: Covered
+) -> None:
+    """A date is normalized whole; without an object that it once held, rows would vanish."""
+    there = {one.pinned.key for one in objects}
+    gone = sorted(key for day in due for key in covered.get(day, {}) if key not in there)
+    if gone:
+        raise SourceError(
+            f"{contract.stream}: {len(gone)} objects that were read before are gone from landing, first "
+            f"{landing.location.url(gone[0])}: restore them, or leave their landed date as it is published"
+        )
+
+
+def _pin(landing: Store, contract: Contract, keys: Iterable[str]) -> list[Landed]:
+    with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
+        return [_landed(contract, pinned) for pinned in pool.map(landing.pin, sorted(keys))]
+
+
+def _landed(contract: Contract, pinned: Pinned) -> Landed:
+    day = key_date(contract, pinned.key) or pinned.delivered_at.date()
+    match = re.search(contract.sequence.pattern, pinned.key) if contract.sequence else None
+    if match is None:
+        return Landed(pinned, day, None, None)
+    return Landed(pinned, day, match["scope"], int(match["first"]))
+
+
+def _moved(before: Listing, after: Listing, objects: list[Landed]) -> set[str]:
+    """Keys that came, went or changed between the listings, or were pinned as something else."""
+    differ = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    pinned = {one.pinned.key for one in objects if after.get(one.pinned.key, ("", 0))[0] != one.pinned.etag}
+    return differ | pinned
+
+
+def _prefixes(contract: Contract, dates: Iterable[date] | None) -> set[str]:
+    """What to list: the literal head of the path, with the date filled in where it comes first."""
+    path = contract.discovery.path
+    if dates is None or not contract.discovery.dated:
+        return {_head(path)}
+    return {_head(day.strftime(_strftime(path))) for day in dates}
+
+
+def _strftime(path: str) -> str:
+    return path.replace("%", "%%").replace("{yyyy}", "%Y").replace("{MM}", "%m").replace("{dd}", "%d")
+
+
+def _head(path: str) -> str:
+    return re.split(r"[*{]", path, maxsplit=1)[0]
+
+
+def _first(keys: set[str]) -> str:
+    return min(keys)

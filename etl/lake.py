@@ -1,0 +1,87 @@
+"""Parquet out: sorted rows in, the same bytes every time. pyarrow.parquet lives here.
+
+Fixed writer options and full row groups: the bytes depend on the rows alone, not on how the engine
+happened to cut its batches.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl.tables import Table
+
+ROW_GROUP_ROWS = 122_880
+UNIQUE = {"idempotency_key", "record_key", "raw_text", "source_event_id", "key_hash", "corrects_hash"}
+DELTA = {"timestamp", "bigint"}
+
+
+@dataclass(frozen=True)
+class File:
+    """A Parquet file on local disk and what a release says of it."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    rows: int
+
+
+def export(connection: duckdb.DuckDBPyConnection, query: str, table: Table, path: Path) -> File | None:
+    """Write the rows of `query` in the table's total order; None where there are no rows.
+
+    The order makes the file: `query` must give each row once, and the table's order must be total.
+    """
+    columns = ", ".join(f"({name})::{kind} AS {name}" for name, kind in table.sql_columns.items())
+    order = ", ".join(f"{name} NULLS FIRST" for name in table.order)
+    relation = connection.sql(f"SELECT {columns} FROM ({query}) ORDER BY {order}")
+    batches = relation.to_arrow_reader(ROW_GROUP_ROWS)
+    rows = 0
+    with pq.ParquetWriter(path, table.schema, **_options(table)) as writer:
+        for group in _row_groups(batches, table.schema):
+            writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+            rows += group.num_rows
+    if not rows:
+        path.unlink()
+        return None
+    return File(path, sha256_of(path), path.stat().st_size, rows)
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Tables of exactly ROW_GROUP_ROWS rows, the last one shorter."""
+    waiting, rows = [], 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        while rows >= ROW_GROUP_ROWS:
+            whole = pa.Table.from_batches(waiting)
+            yield shaped(whole.slice(0, ROW_GROUP_ROWS), schema)
+            rest = whole.slice(ROW_GROUP_ROWS)
+            waiting, rows = rest.to_batches(), rest.num_rows
+    if rows:
+        yield shaped(pa.Table.from_batches(waiting), schema)
+
+
+def shaped(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows in exactly this schema; raises pyarrow.ArrowInvalid on a null where none may be."""
+    return rows.combine_chunks().cast(schema)
+
+
+def _options(table: Table) -> dict:
+    plain = [c.name for c in table.columns if c.type in DELTA or c.name in UNIQUE]
+    names = [c.name for c in table.columns if c.name not in plain and c.type != "labels"]
+    return {
+        "compression": "zstd",
+        "use_dictionary": names,
+        "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in table.columns if c.type in DELTA},
+        "write_page_checksum": True,
+        "store_schema": False,
+    }

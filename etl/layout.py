@@ -1,0 +1,51 @@
+"""Every object key and partition path; the only module that builds one. Standard library only."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+CURRENT = "_release/current.json"
+VIEWS = "_release/views.sql"
+CATALOG = "_release/catalog.duckdb"
+DOCS = "_docs"
+
+
+def release(number: int) -> str:
+    return f"_release/{number:010d}.json"
+
+
+def partition(values: Mapping[str, str | date]) -> str:
+    """Hive path of a partition, which is also its name in a release: stream=…/usage_date=…"""
+    return "/".join(f"{column}={value}" for column, value in values.items())
+
+
+def partition_values(name: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in name.split("/"))
+
+
+def data(table: str, partition_name: str, sha256: str) -> str:
+    """Key of a published file: it holds the hash of its bytes, so it is written once."""
+    return f"{table}/{partition_name}/{sha256[:16]}.parquet"
+
+
+def work(run: str, *parts: str) -> str:
+    """Key of what one run hands from task to task; swept by age, never read by anyone else."""
+    return "/".join(("_work", run_name(run), *parts))
+
+
+def run_name(run: str) -> str:
+    """A run id as one key segment; a hash keeps two ids apart that look alike once cleaned."""
+    clean = re.sub(r"[^A-Za-z0-9._-]", "_", run)
+    return clean if clean == run else f"{clean}-{hashlib.sha256(run.encode()).hexdigest()[:8]}"
+
+
+def validation(table: str, partition_name: str, sha256: str) -> str:
+    return f"_validation/{table}/{partition_name}/{sha256[:16]}.json"
+
+
+def stream_names(contracts: Path | None = None) -> list[str]:
+    """Streams that have a contract, by folder name; cheap enough for a DAG file to call."""
+    folder = contracts or Path(__file__).parent.parent / "contracts"
+    return sorted(path.name for path in folder.iterdir() if any(path.glob("*.yaml")))

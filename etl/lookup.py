@@ -1,0 +1,100 @@
+"""Questions about landing and lake that change nothing: what is covered, waiting, current."""
+
+from datetime import date
+
+from etl import contract, extract, layout, mapping, release, settings, sql, staged, statement_text as text
+from etl import statement as statements
+from etl.errors import SourceError
+from etl.release import Release
+from etl.settings import Location
+from etl.store import Store
+from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
+from etl.work import Work, begin
+
+
+def streams() -> list[str]:
+    return layout.stream_names(settings.from_environment().contracts)
+
+
+def check_contract(stream: str) -> str:
+    """The active version, once contract and SQL have been checked; ContractError otherwise."""
+    env = settings.from_environment()
+    found = contract.load(env.contracts, stream)
+    with sql.connect(env) as engine:
+        mapping.prepare(engine, found)
+    return found.version
+
+
+def covered(work: Work, base: Release) -> extract.Covered:
+    """What manifests of the release cover: landed date -> object key -> ETag."""
+    found: extract.Covered = {}
+    with work.scratch() as folder, sql.connect(work.settings) as engine:
+        manifests = list(base.partitions(MANIFEST.name, stream=work.stream).values())
+        staged.give(engine, work.lake, "manifest", MANIFEST.name, manifests, folder)
+        for row in sql.rows(engine, "SELECT landed_date, raw_object_key, raw_object_etag FROM manifest"):
+            found.setdefault(row["landed_date"], {})[row["raw_object_key"]] = row["raw_object_etag"]
+    return found
+
+
+def backlog(stream: str) -> list[str]:
+    """Landed objects of a stream that no manifest covers, whatever their date."""
+    work = begin(stream, "backlog")
+    known = covered(work, release.latest(work.lake))
+    return extract.uncovered(work.contract, extract.listing(work.landing, work.contract), known)
+
+
+def build_streams(usage_date: date) -> list[str]:
+    """Streams that have rows on a usage date."""
+    newest = release.latest(_lake())
+    names = {
+        layout.partition_values(name)["stream"]
+        for table in (USAGE_ARRIVAL.name, USAGE_EVENT.name)
+        for name in newest.partitions(table, usage_date=usage_date)
+    }
+    return sorted(names)
+
+
+def status() -> dict:
+    """The current release, the dates that wait to be built, and the backlog of each stream."""
+    found = release.current(_lake())
+    return {
+        "release": found.number,
+        "created_at": found.body.get("created_at"),
+        "pending": sorted(found.pending),
+        "backlog": {stream: backlog(stream) for stream in streams()},
+    }
+
+
+def open_release(number: int | None = None) -> tuple[Release, Location]:
+    """The current release or an older one by its number, and where its files lie."""
+    lake = _lake()
+    return (release.current(lake) if number is None else release.load(lake, number)), lake.location
+
+
+def newest_usage_date() -> date:
+    found, lake = open_release()
+    days = [layout.partition_values(name)["usage_date"] for name in found.partitions(USAGE_DAILY.name)]
+    if not days:
+        raise SourceError(f"nothing is published in {lake.url()} yet: ingest and build first")
+    return date.fromisoformat(max(days))
+
+
+def statement(usage_date: date) -> dict:
+    """What the current release knows of a usage date."""
+    return statements.statement(*open_release(), usage_date)
+
+
+def statement_text(usage_date: date) -> str:
+    return text.text(statement(usage_date))
+
+
+def query_hint() -> str:
+    """The query that an analyst would use next."""
+    return (
+        "SELECT usage_date, stream, meter, unit, sum(quantity) AS quantity, sum(events) AS events "
+        "FROM usage_daily GROUP BY ALL ORDER BY ALL"
+    )
+
+
+def _lake() -> Store:
+    return Store(settings.from_environment().lake)

@@ -1,0 +1,168 @@
+"""A contract as SQL: lines -> one text column a property, privacy applied; then the contract's own SELECT.
+
+Views and tables this makes on a connection: `batch` (records as read), `record` (lineage, identity and the
+reader's judgement), `raw` (what the contract's SQL may see) and `mapped` (what it made of that).
+"""
+
+import re
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from etl import readers, sql
+from etl.contract import Contract
+from etl.errors import ContractError
+from etl.manifest import Landed
+from etl.privacy import quote
+from etl.tables import USAGE_ARRIVAL
+
+CHUNK = readers.SCHEMA.append(pa.field("object_id", pa.int32()))
+LINEAGE = ("raw_object_key", "raw_object_etag", "raw_line", "delivered_at", "landed_date")
+LINEAGE += ("sequence_scope", "sequence_id", "record_key", "parse_reason")
+OPTIONAL = {
+    name: kind
+    for name, kind in USAGE_ARRIVAL.sql_columns.items()
+    if name not in (*LINEAGE, "idempotency_key", "stream", "schema_version", "usage_date", "time_quality")
+    and name not in ("ingested_at", "run_id")
+}
+MAPPED = {"record_id": "BIGINT"} | OPTIONAL | {"sample_weight": "VARCHAR", "reject_reason": "VARCHAR"}
+EXACT = {"quantity": ("DECIMAL", "INTEGER", "BIGINT")}  # a double would have lost digits
+
+
+
+def prepare(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Bind what the contract says as tables; ContractError where its SQL does not fit."""
+    rules = [one.rule for one in contract.attribution]
+    maps = [(one.rule, key, tenant) for one in contract.attribution for key, tenant in one.map.items()]
+    engine.execute("CREATE OR REPLACE TEMP TABLE attribution_map(rule VARCHAR, key VARCHAR, tenant_id VARCHAR)")
+    if maps:
+        engine.executemany("INSERT INTO attribution_map VALUES (?, ?, ?)", maps)
+    engine.register("attribution_rule", pa.table({"rule": pa.array(rules, pa.string())}))
+    meters = {"meter": list(contract.meters), "unit": list(contract.meters.values())}
+    engine.register("meter_unit", pa.table(meters))
+    bind(engine, contract, CHUNK.empty_table(), [])
+    _check(engine, contract)
+
+
+def _check(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    where = f"sql/{contract.mapping.sql}.sql of {contract.stream} {contract.version}"
+    try:
+        found = {row["column_name"]: row["column_type"] for row in sql.rows(engine, f"DESCRIBE {query(contract)}")}
+    except (duckdb.Error, OSError) as error:
+        raise ContractError(f"{where}: {error}") from error
+    if unknown := sorted(found.keys() - MAPPED.keys()):
+        raise ContractError(f"{where}: gives columns that usage_event/1 does not have: {unknown}")
+    needed = {"record_id", "source", "attribution", "meter", "unit", "quantity", "event_time", "tenant_id"}
+    if missing := sorted(needed - found.keys()):
+        raise ContractError(f"{where}: does not give {missing}")
+    for column, kinds in EXACT.items():
+        if not found[column].startswith(kinds):
+            raise ContractError(f"{where}: {column} is {found[column]}: use exact_quantity(text)")
+
+
+def bind(
+    engine: duckdb.DuckDBPyConnection, contract: Contract, chunk: pa.Table, objects: Sequence[Landed]
+) -> None:
+    """Make `record` (lineage and judgement of the reader) and `raw` (what the contract's SQL may see)."""
+    numbers = pa.array(range(chunk.num_rows), pa.int64())
+    engine.register("batch", chunk.append_column("record_id", numbers))
+    engine.register("landed_object", _object_table(objects))
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS {_parse(contract)}")
+    lineage = sql.column_list(LINEAGE)
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW record AS SELECT record_id, {lineage} FROM parsed")
+    visible = "".join(f", {_quoted(p.name)}" for p in contract.properties if p.privacy != "drop")
+    engine.execute(
+        "CREATE OR REPLACE TEMP VIEW raw AS SELECT record_id, raw_object_key, raw_line, delivered_at"
+        f"{visible} FROM parsed WHERE parse_reason IS NULL"
+    )
+
+
+def map_records(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Make `mapped`: the contract's SELECT over `raw`, with the columns that it leaves out as NULL."""
+    columns = {row["column_name"] for row in sql.rows(engine, f"DESCRIBE {query(contract)}")}
+    mapped = ", ".join(
+        f"{name}::{kind} AS {name}" if name in columns else f"NULL::{kind} AS {name}"
+        for name, kind in MAPPED.items()
+    )
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE mapped AS SELECT {mapped} FROM ({query(contract)})")
+
+
+def _parse(contract: Contract) -> str:
+    """SELECT that turns lines into one text column a property."""
+    kept = [one for one in contract.properties if one.privacy != "drop" or one.name in contract.identity.columns]
+    if contract.reader.format == "text_lines":
+        fields = {one.name: f"fields.g{one.path}" for one in kept}
+        names = ", ".join(f"'g{n}'" for n in range(_groups(contract.reader.pattern or "") + 1))
+        extracted = f"regexp_extract(line, {quote(f'({contract.reader.pattern})')}, [{names}])"
+        unparsed = "CASE WHEN coalesce(fields.g0, '') = '' THEN 'no_match' END"
+    else:
+        fields = {one.name: f"fields[{n}]" for n, one in enumerate(kept, 1)}
+        paths = ", ".join(quote(one.path) for one in kept)
+        extracted = f"CASE WHEN ltrim(line, ' \t')[1] = '{{' THEN TRY(json_extract_string(line, [{paths}])) END"
+        unparsed = "CASE WHEN fields IS NULL THEN 'not_json' END"
+    visible = "".join(
+        f", {_protected(fields[one.name], one.privacy, contract.reader.null_token)} AS {_quoted(one.name)}"
+        for one in kept
+        if one.privacy != "drop"
+    )
+    return f"""
+        SELECT record_id, raw_object_key, raw_object_etag, raw_line, delivered_at, landed_date,
+            sequence_scope, first_sequence + record - 1 AS sequence_id,
+            {_identity(contract, fields)} AS record_key,
+            coalesce(reader_reason, {unparsed}) AS parse_reason{visible}
+        FROM (SELECT *, {extracted} AS fields FROM batch) JOIN landed_object USING (object_id)
+    """
+
+
+def _groups(pattern: str) -> int:
+    return re.compile(pattern).groups
+
+
+def _protected(value: str, privacy: str, null_token: str | None) -> str:
+    if null_token is not None:
+        value = f"nullif({value}, {quote(null_token)})"
+    return f"pseudonym({value})" if privacy == "hash" else value
+
+
+def _identity(contract: Contract, fields: dict[str, str]) -> str:
+    parts = [fields[name] for name in contract.identity.columns]
+    if contract.identity.scope == "positional":
+        parts = ["raw_object_etag", "raw_line::VARCHAR"]
+    return f"key_of({quote(contract.stream)}, [{', '.join(parts)}])"
+
+
+def query(contract: Contract) -> str:
+    """The contract's own SELECT over `raw`."""
+    return sql.model(contract.mapping.sql)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _object_table(objects: Sequence[Landed]) -> pa.Table:
+    schema = pa.schema(
+        [
+            ("object_id", pa.int32()),
+            ("raw_object_key", pa.string()),
+            ("raw_object_etag", pa.string()),
+            ("delivered_at", pa.timestamp("us")),
+            ("landed_date", pa.date32()),
+            ("sequence_scope", pa.string()),
+            ("first_sequence", pa.int64()),
+        ]
+    )
+    rows = [
+        {
+            "object_id": number,
+            "raw_object_key": one.pinned.key,
+            "raw_object_etag": one.pinned.etag,
+            "delivered_at": one.pinned.delivered_at,
+            "landed_date": one.landed_date,
+            "sequence_scope": one.sequence_scope,
+            "first_sequence": one.first_sequence,
+        }
+        for number, one in enumerate(objects)
+    ]
+    return pa.Table.from_pylist(rows, schema)

@@ -1,0 +1,137 @@
+"""Raw records -> canonical measures | quarantined records with a reason, in bounded batches.
+
+The contract's SELECT sees one text column a declared property, with personal data already dropped or
+pseudonymized: it cannot publish what it never gets. Every record of every object ends as accepted,
+refused, or part of a refused object; a tally an object proves it.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl import lake, mapping, readers, sql
+from etl.contract import Contract
+from etl.manifest import Count, Landed, ObjectResult
+from etl.settings import Settings
+from etl.store import Store
+from etl.tables import QUARANTINE, USAGE_ARRIVAL
+
+CHUNK_RECORDS = 60_000
+CHUNK_BYTES = 16 << 20
+
+
+def normalize(
+    settings: Settings, landing: Store, contract: Contract, objects: list[Landed], folder: Path
+) -> list[ObjectResult]:
+    """Read the objects and write accepted.parquet and refused.parquet into `folder`, rows in any order."""
+    results: list[ObjectResult] = []
+    with sql.connect(settings) as engine, _Output(folder) as output:
+        mapping.prepare(engine, contract)
+        for chunk in _chunks(_records(landing, contract, objects, folder, results)):
+            _normalize_chunk(engine, contract, chunk, results, output)
+        output.refused.write(_refused_objects(contract, results))
+    for result in results:
+        result.tallies(contract.stream)  # out of balance? then not a row of this batch is handed on
+    return results
+
+
+def _normalize_chunk(
+    engine: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    chunk: pa.Table,
+    results: list[ObjectResult],
+    output: "_Output",
+) -> None:
+    mapping.bind(engine, contract, chunk, [one.landed for one in results])
+    mapping.map_records(engine, contract)
+    sql.create(
+        engine,
+        "arrival",
+        "usage/usage_arrival",
+        stream=contract.stream,
+        schema_version=contract.version,
+        late_window_days=contract.discovery.late_window_days,
+        allowed_labels=list(contract.labels.allowed),
+    )
+    arrival = sql.column_list(USAGE_ARRIVAL.sql_columns)
+    accepted = engine.sql(f"SELECT {arrival} FROM arrival WHERE reject_reason IS NULL").to_arrow_table()
+    output.accepted.write(lake.shaped(accepted, USAGE_ARRIVAL.schema))
+    names = {"stream": contract.stream, "version": contract.version}
+    refused = engine.sql(sql.model("usage/quarantine"), params=names).to_arrow_table()
+    output.refused.write(lake.shaped(refused, QUARANTINE.schema))
+    _count(engine, results)
+
+
+def _count(engine: duckdb.DuckDBPyConnection, results: list[ObjectResult]) -> None:
+    """Add a chunk to its objects' counts: what came in and what became of it, each counted apart."""
+    for model in ("usage/normalize_input", "usage/normalize_count"):
+        for row in sql.rows(engine, sql.model(model)):
+            counts = results[row["object_id"]].counts
+            counts.setdefault((row["meter"], row["unit"]), Count()).add(row)
+
+
+def _records(
+    landing: Store, contract: Contract, objects: Iterable[Landed], folder: Path, results: list[ObjectResult]
+) -> Iterator[pa.Table]:
+    """Record tables of all objects, each with its object_id; an unreadable object gives none."""
+    for number, landed in enumerate(objects):
+        packed, unpacked = folder / "object", folder / "object.plain"
+        result = ObjectResult(landed, landing.fetch(landed.pinned, packed))
+        results.append(result)
+        try:
+            plain = readers.plain(packed, contract.reader, unpacked)
+            for table in readers.records(plain, contract.reader):
+                identifier = pa.array([number] * table.num_rows, pa.int32())
+                yield table.append_column("object_id", identifier)
+        except readers.Unreadable as error:
+            result.outcome = error.reason
+
+
+def _chunks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(t.num_rows for t in waiting) >= CHUNK_RECORDS or sum(t.nbytes for t in waiting) >= CHUNK_BYTES:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _refused_objects(contract: Contract, results: list[ObjectResult]) -> pa.Table:
+    """One quarantine row (line 0) for each object that could not be read as a whole."""
+    rows = [
+        {
+            "stream": contract.stream,
+            "schema_version": contract.version,
+            "landed_date": one.landed.landed_date,
+            "reason": one.outcome,
+            "raw_object_key": one.landed.pinned.key,
+            "raw_object_etag": one.landed.pinned.etag,
+            "raw_line": 0,
+            "delivered_at": one.landed.pinned.delivered_at,
+            "quantities": [],
+            "raw_encoding": "utf-8",
+        }
+        for one in results
+        if one.outcome != "read"
+    ]
+    return pa.Table.from_pylist(rows, QUARANTINE.schema)
+
+
+class _Output:
+    """The two staged files of a batch; closed together."""
+
+    def __init__(self, folder: Path) -> None:
+        self.accepted = pq.ParquetWriter(folder / "accepted.parquet", USAGE_ARRIVAL.schema, compression="zstd")
+        self.refused = pq.ParquetWriter(folder / "refused.parquet", QUARANTINE.schema, compression="zstd")
+
+    def __enter__(self) -> "_Output":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.accepted.close()
+        self.refused.close()

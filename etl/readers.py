@@ -1,0 +1,195 @@
+"""Bytes of one landed object -> records as text, each with its line: json_lines, text_lines, json_records.
+
+Every non-blank line (or element of the array) is one record and comes out exactly once, readable or not:
+a record the reader itself must refuse carries its reason. An object that cannot be decoded as a whole
+raises Unreadable, and is refused whole: it is never half-counted.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from isal import igzip, isal_zlib
+
+from etl.contract import Reader
+
+BLOCK_BYTES = 4 << 20
+SHOWN_BYTES = 1 << 16  # of a line that is too long
+BOM = b"\xef\xbb\xbf"
+SCHEMA = pa.schema(
+    [
+        ("raw_line", pa.int64()),  # position in the object, first is 1
+        ("record", pa.int64()),  # ordinal among the object's records, first is 1
+        ("line", pa.string()),  # null where the reader refused it
+        ("raw", pa.binary()),
+        ("reader_reason", pa.string()),
+    ]
+)
+# JSON numbers of this many characters would lose digits as doubles inside the engine.
+LONG_NUMBER = re.compile(rb"[:\[,\s]-?\d[\d.eE+-]{15,}")
+
+
+class Unreadable(Exception):
+    """The whole object is refused; `reason` is its stable code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def plain(path: Path, reader: Reader, target: Path) -> Path:
+    """Decompressed object on scratch, within the contract's size; raises Unreadable."""
+    if reader.compression == "none":
+        if path.stat().st_size > reader.max_object_bytes:
+            raise Unreadable("object_too_large")
+        return path
+    if not path.stat().st_size:
+        return path
+    try:
+        with igzip.open(path, "rb") as packed, target.open("wb") as file:
+            while piece := packed.read(BLOCK_BYTES):
+                file.write(piece)
+                if file.tell() > reader.max_object_bytes:
+                    raise Unreadable("object_too_large")
+    except EOFError as error:
+        raise Unreadable("object_truncated") from error
+    except (OSError, isal_zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk, not the object
+        raise Unreadable("object_not_gzip") from error
+    return target
+
+
+def records(path: Path, reader: Reader) -> Iterator[pa.Table]:
+    """Tables of SCHEMA in file order; bounded by BLOCK_BYTES, json_records by the object's size."""
+    if reader.format == "json_records":
+        yield from _array_elements(path, reader)
+        return
+    line, record = 1, 1
+    for lines in _blocks(path, reader.max_line_bytes):
+        table = _line_table(lines, line, record, reader)
+        line, record = line + len(lines), record + table.num_rows
+        if table.num_rows:
+            yield table
+
+
+def _blocks(path: Path, max_line_bytes: int) -> Iterator[list[bytes]]:
+    """Lists of whole lines. A line that is too long is cut, so that memory stays bounded."""
+    rest = b""
+    with path.open("rb") as file:
+        if file.read(len(BOM)) != BOM:
+            file.seek(0)
+        while piece := file.read(BLOCK_BYTES):
+            *lines, last = (rest + piece).split(b"\n")
+            if lines:
+                yield lines
+            rest = last if len(last) <= max_line_bytes + BLOCK_BYTES else last[: max_line_bytes + 1]
+    if rest:
+        yield [rest]
+
+
+def _line_table(lines: list[bytes], line: int, record: int, reader: Reader) -> pa.Table:
+    numbers = range(line, line + len(lines))
+    if any(one.endswith(b"\r") for one in lines):
+        lines = [one.removesuffix(b"\r") for one in lines]
+    if any(not one or one.isspace() for one in lines):
+        kept = [(n, one) for n, one in zip(numbers, lines, strict=True) if one.strip()]
+        numbers, lines = [n for n, _ in kept], [one for _, one in kept]
+    return _table(list(numbers), lines, record, reader)
+
+
+def _table(numbers: list[int], raw: list[bytes], record: int, reader: Reader) -> pa.Table:
+    reasons: list[str | None] = [None] * len(raw)
+    text: list[bytes | None] = list(raw)
+    for i, one in enumerate(raw):
+        if len(one) > reader.max_line_bytes:
+            reasons[i], text[i], raw[i] = "line_too_long", None, one[:SHOWN_BYTES]
+    column = pa.array(text, pa.binary())
+    try:
+        line = column.cast(pa.string())
+    except pa.ArrowInvalid:
+        for i, one in enumerate(text):
+            if one is not None and not _is_utf8(one):
+                reasons[i], text[i] = "not_utf8", None
+        line = pa.array(text, pa.binary()).cast(pa.string())
+    if reader.format != "text_lines":
+        line = _exact_numbers(line, text)
+    records = pa.array(range(record, record + len(raw)), pa.int64())
+    return pa.table(
+        [pa.array(numbers, pa.int64()), records, line, pa.array(raw, pa.binary()), pa.array(reasons, pa.string())],
+        schema=SCHEMA,
+    )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _exact_numbers(line: pa.Array, text: list[bytes | None]) -> pa.Array:
+    """Write long JSON numbers as strings, so that no digit is lost on the way to a decimal."""
+    if not any(one is not None and LONG_NUMBER.search(one) for one in text):
+        return line
+    return pa.array([_numbers_as_text(one) for one in text], pa.string())
+
+
+def _numbers_as_text(line: bytes | None) -> str | None:
+    if line is None or not LONG_NUMBER.search(line):
+        return None if line is None else line.decode()
+    try:
+        return json.dumps(json.loads(line, parse_float=str, parse_int=str), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return line.decode()  # not JSON: normalize will refuse it
+
+
+def _array_elements(path: Path, reader: Reader) -> Iterator[pa.Table]:
+    """Elements of the array under `records_key`, each with its exact text."""
+    try:
+        text = path.read_bytes().removeprefix(BOM).decode()
+        elements = [text[start:end].encode() for start, end in _spans(text, reader.records_key or "")]
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("object_not_json") from error
+    for start in range(0, len(elements), 10_000):
+        part = elements[start : start + 10_000]
+        numbers = list(range(start + 1, start + 1 + len(part)))
+        yield _table(numbers, part, start + 1, reader)
+
+
+def _spans(text: str, key: str) -> list[tuple[int, int]]:
+    """Where the elements of {"key": [ … ]} begin and end; ValueError unless the whole text is JSON."""
+    document = json.loads(text)
+    if not isinstance(document, dict) or not isinstance(document.get(key), list):
+        raise ValueError(f"no array {key}")
+    decoder, spans = json.JSONDecoder(), []
+    position = _value_of(decoder, text, key) + 1
+    for _ in document[key]:
+        position = _skip(text, position, " \t\r\n,")
+        _, end = decoder.raw_decode(text, position)
+        spans.append((position, end))
+        position = end
+    return spans
+
+
+def _value_of(decoder: json.JSONDecoder, text: str, key: str) -> int:
+    """Position of the (last, as JSON readers have it) value of a key of the top-level object."""
+    position, found = _skip(text, 0, " \t\r\n{"), -1
+    while position < len(text) and text[position] == '"':
+        name, position = decoder.raw_decode(text, position)
+        position = _skip(text, position, " \t\r\n:")
+        found = position if name == key else found
+        _, position = decoder.raw_decode(text, position)
+        position = _skip(text, position, " \t\r\n,}")
+    return found
+
+
+def _skip(text: str, position: int, characters: str) -> int:
+    while position < len(text) and text[position] in characters:
+        position += 1
+    return position
+
+

@@ -1,0 +1,200 @@
+"""Releases: numbered, chained by hash, each one truth about all tables.
+
+A release names, for each table and partition, the files with their sha256, rows and control totals. It is
+committed by creating `_release/<number>.json` once; `current.json` is a copy of the newest one for readers.
+An entry of a partition: {"since", "run", "code", "contract", "inputs", "totals", "files": [{"key", "sha256",
+"bytes", "rows"}]}. `pending` names "stream/usage_date" whose arrivals are newer than its daily totals.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from etl import layout
+from etl.errors import Corrupt, SourceError, StaleInput, StoreUnavailable
+from etl.settings import ROOT
+from etl.store import Store
+
+Entry = dict
+Changes = dict[str, dict[str, Entry | None]]
+PROVENANCE = ("since", "run", "code")
+ATTEMPTS = 50
+
+
+@dataclass(frozen=True)
+class Release:
+    number: int
+    sha256: str
+    body: dict = field(repr=False)
+
+    def partitions(self, table: str, **values: object) -> dict[str, Entry]:
+        """Partitions of a table whose named columns have these values."""
+        wanted = {f"{column}={value}" for column, value in values.items()}
+        entries = self.body["tables"].get(table, {})
+        return {name: entry for name, entry in entries.items() if wanted <= set(name.split("/"))}
+
+    @property
+    def pending(self) -> dict[str, int]:
+        return self.body["pending"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one run wants to publish: entries by table and partition (None removes the partition)."""
+
+    run: str
+    base: int
+    tables: Changes
+    pending: tuple[str, ...] = ()
+    built: tuple[str, ...] = ()
+
+
+EMPTY = Release(0, "", {"tables": {}, "pending": {}})
+
+
+def current(store: Store) -> Release:
+    """What readers see. Release 0 is the empty lake."""
+    body = store.read(layout.CURRENT)
+    return _parsed(body.data) if body else EMPTY
+
+
+def load(store: Store, number: int) -> Release:
+    """An older release; SourceError where there is none."""
+    body = store.read(layout.release(number))
+    if body is None:
+        raise SourceError(f"there is no release {number} in {store.location.url()}")
+    return _parsed(body.data)
+
+
+def latest(store: Store) -> Release:
+    """The newest commit, also where its writer died before it moved current.json."""
+    found = current(store)
+    while body := store.read(layout.release(found.number + 1)):
+        found = _parsed(body.data)
+        if found.body["parent"] != found.number - 1:
+            raise Corrupt(f"{layout.release(found.number)} does not name its parent")
+    return found
+
+
+def publish(store: Store, change: Change, now: datetime, only_after: int | None = None) -> Release | None:
+    """Commit a change as the next release, or return the newest one where nothing differs.
+
+    Raises StaleInput where a partition of the change was published by another run after `base`. With
+    `only_after`, gives up and returns None once another release than that one is the newest.
+    """
+    for _ in range(ATTEMPTS):
+        newest = latest(store)
+        if only_after is not None and newest.number != only_after:
+            return None
+        body = _next(newest, change, now)
+        if body is None:
+            _point_at(store, newest)
+            return newest
+        data = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+        won = store.create(layout.release(newest.number + 1), data)
+        if won:
+            _point_at(store, _parsed(data))
+            return _parsed(data)
+    raise StoreUnavailable(f"{ATTEMPTS} other publishers were faster: run again")
+
+
+def advance(store: Store, key: str, data: bytes, number: int) -> None:
+    """Replace an object that follows the releases, unless it already follows a newer one."""
+    for _ in range(ATTEMPTS):
+        seen = store.read(key)
+        if seen and int(seen.metadata.get("release", 0)) >= number:
+            return
+        if store.replace(key, data, seen, {"release": str(number)}):
+            return
+    raise StoreUnavailable(f"{store.location.url(key)} kept changing: run again")
+
+
+def files(entries: Iterable[Entry]) -> list[dict]:
+    return [file for entry in entries for file in entry["files"]]
+
+
+@cache
+def code_version() -> str:
+    """Hash of the library and its SQL: equal code gives equal bytes."""
+    digest = hashlib.sha256()
+    for path in sorted([*ROOT.glob("etl/**/*.py"), *ROOT.glob("sql/**/*.sql")]):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + _bytes(path))
+    return digest.hexdigest()[:12]
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() + b"\0"
+
+
+def _next(newest: Release, change: Change, now: datetime) -> dict | None:
+    """Body of the next release; None where the change holds nothing new."""
+    number = newest.number + 1
+    body = json.loads(json.dumps(newest.body))
+    changed: list[str] = []
+    for table, partitions in change.tables.items():
+        live = body["tables"].setdefault(table, {})
+        for name, entry in partitions.items():
+            _refuse_stale(live.get(name), change, f"{table}/{name}")
+            if _same(live.get(name), entry):
+                continue
+            changed.append(f"{table}/{name}")
+            _put(live, name, entry, {"since": number, "run": change.run, "code": code_version()})
+    pending = _pending(newest, change, number)
+    if not changed and pending.keys() == newest.pending.keys():
+        return None
+    return body | {
+        "release": number,
+        "parent": newest.number,
+        "parent_sha256": newest.sha256,
+        "run": change.run,
+        "code": code_version(),
+        "created_at": now.isoformat(timespec="seconds") + "Z",
+        "changed": sorted(changed),
+        "pending": pending,
+    }
+
+
+def _pending(newest: Release, change: Change, number: int) -> dict[str, int]:
+    """Dates still to be built: those this change touched, less those it built from inputs as new."""
+    left = {
+        name: since
+        for name, since in newest.pending.items()
+        if name not in change.built or since > change.base
+    }
+    return left | dict.fromkeys(change.pending, number)
+
+
+def _refuse_stale(old: Entry | None, change: Change, name: str) -> None:
+    if old and old["since"] > change.base:
+        raise StaleInput(
+            f"{name} was published by {old['run']} in release {old['since']}, after this run had read "
+            f"release {change.base}: run again"
+        )
+
+
+def _same(old: Entry | None, new: Entry | None) -> bool:
+    if old is None or new is None:
+        return old is None and new is None
+    return {k: v for k, v in old.items() if k not in PROVENANCE} == new
+
+
+def _put(live: dict, name: str, entry: Entry | None, provenance: Mapping[str, object]) -> None:
+    if entry is None:
+        live.pop(name, None)
+    else:
+        live[name] = entry | provenance
+
+
+def _point_at(store: Store, newest: Release) -> None:
+    data = store.read(layout.release(newest.number)) if newest.number else None
+    if data:
+        advance(store, layout.CURRENT, data.data, newest.number)
+
+
+def _parsed(data: bytes) -> Release:
+    body = json.loads(data)
+    return Release(body["release"], hashlib.sha256(data).hexdigest(), body)

@@ -1,0 +1,91 @@
+"""Environment -> one frozen object. Nothing else in the library reads the environment."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from etl.errors import SettingError
+
+ROOT = Path(__file__).parent.parent
+MINIMUM_KEY_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Location:
+    """A bucket and a key prefix; `prefix` is empty or ends with a slash."""
+
+    bucket: str
+    prefix: str
+
+    def key(self, path: str) -> str:
+        return self.prefix + path
+
+    def url(self, path: str = "") -> str:
+        return f"s3://{self.bucket}/{self.prefix}{path}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run. Object storage itself follows the standard AWS_* names (boto3)."""
+
+    landing: Location
+    lake: Location
+    contracts: Path
+    pii_key: bytes
+    memory: str
+    threads: int
+    scratch: Path
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; raises SettingError naming the variable and what it must hold."""
+    env = os.environ if environment is None else environment
+    return Settings(
+        landing=_location(env, "USAGE_EXPORT_LANDING"),
+        lake=_location(env, "USAGE_EXPORT_LAKE"),
+        contracts=Path(env.get("USAGE_EXPORT_CONTRACTS") or ROOT / "contracts"),
+        pii_key=_key(env, "USAGE_EXPORT_PII_KEY"),
+        memory=env.get("USAGE_EXPORT_MEMORY") or "1GB",
+        threads=_count(env, "USAGE_EXPORT_THREADS", default=2),
+        scratch=Path(env.get("USAGE_EXPORT_SCRATCH") or tempfile.gettempdir()),
+    )
+
+
+def object_store(environment: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """Endpoint, region and credentials for DuckDB's S3 reader, by the names boto3 reads itself."""
+    env = os.environ if environment is None else environment
+    return {
+        "endpoint": env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL"),
+        "region": env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
+        "key_id": env.get("AWS_ACCESS_KEY_ID"),
+        "secret": env.get("AWS_SECRET_ACCESS_KEY"),
+        "session_token": env.get("AWS_SESSION_TOKEN"),
+    }
+
+
+def _location(env: Mapping[str, str], name: str) -> Location:
+    parts = urlsplit(env.get(name, ""))
+    if parts.scheme != "s3" or not parts.netloc:
+        raise SettingError(f"{name} must be an s3:// URL such as s3://bucket/prefix")
+    prefix = parts.path.strip("/")
+    return Location(parts.netloc, f"{prefix}/" if prefix else "")
+
+
+def _key(env: Mapping[str, str], name: str) -> bytes:
+    key = env.get(name, "").encode()
+    if len(key) < MINIMUM_KEY_BYTES:
+        raise SettingError(
+            f"{name} must hold a secret of at least {MINIMUM_KEY_BYTES} bytes: "
+            "it keys the pseudonyms in the lake (for example: openssl rand -hex 32)"
+        )
+    return key
+
+
+def _count(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingError(f"{name} must be a whole number of at least 1")
+    return int(text)

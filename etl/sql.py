@@ -1,0 +1,90 @@
+"""DuckDB: one way to connect, one way to run a model (a SELECT in sql/ over named inputs)."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from etl import privacy
+from etl.settings import ROOT, Settings
+
+SQL = ROOT / "sql"
+Inputs = Mapping[str, pa.Table | list[Path]]
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory engine bounded by the settings, in UTC, with the house macros; spills to scratch."""
+    with TemporaryDirectory(prefix="duckdb-", dir=settings.scratch) as spill:
+        connection = duckdb.connect(
+            config={
+                "threads": settings.threads,
+                "memory_limit": settings.memory,
+                "temp_directory": spill,
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+            }
+        )
+        try:
+            connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+            privacy.install(connection, settings.pii_key)
+            connection.execute((SQL / "macros.sql").read_text())
+            yield connection
+        finally:
+            connection.close()
+
+
+def model(name: str) -> str:
+    """Text of sql/<name>.sql."""
+    return (SQL / f"{name}.sql").read_text()
+
+
+def give(connection: duckdb.DuckDBPyConnection, inputs: Inputs, like: Mapping[str, Mapping[str, str]]) -> None:
+    """Bind inputs by name: an Arrow table, or Parquet files; no files give an empty view whose
+    columns are those of `like[name]`."""
+    for name, rows in inputs.items():
+        if isinstance(rows, pa.Table):
+            connection.register(name, rows)
+        elif rows:
+            files = ", ".join(privacy.quote(str(path)) for path in rows)
+            connection.execute(
+                f"CREATE OR REPLACE TEMP VIEW {name} AS "
+                f"SELECT * FROM read_parquet([{files}], hive_partitioning = false)"
+            )
+        else:
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {empty(like[name])}")
+
+
+def empty(columns: Mapping[str, str]) -> str:
+    """A SELECT with these columns and no row."""
+    typed = ", ".join(f"NULL::{kind} AS {name}" for name, kind in columns.items())
+    return f"SELECT {typed} WHERE false"
+
+
+def create(connection: duckdb.DuckDBPyConnection, table: str, name: str, **params: Any) -> None:
+    """Run sql/<name>.sql into a temporary table."""
+    used = {key: value for key, value in params.items() if f"${key}" in model(name)}
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {model(name)}", used or None)
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str, params: Any = None) -> list[dict]:
+    """A small result as dictionaries."""
+    cursor = connection.execute(query, params)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def httpfs() -> Path:
+    """The S3 reader of DuckDB, as shipped in its own wheel (no download at run time)."""
+    pattern = "duckdb_extension_httpfs/extensions/*/httpfs.duckdb_extension"
+    found = [path for folder in sys.path for path in Path(folder).glob(pattern)]
+    return found[0]
+
+
+def column_list(names: Iterable[str]) -> str:
+    return ", ".join(names)

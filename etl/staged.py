@@ -1,0 +1,93 @@
+"""What a run has made but not published: files under their final keys, and the entries that will name them.
+
+A staged file that no release names is invisible; a rerun makes the same file under the same key.
+"""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from etl import lake, layout, sql
+from etl.privacy import quote
+from etl.release import Changes, Entry, Release, files
+from etl.store import Store
+from etl.tables import ALL, Table
+
+FETCHES_AT_ONCE = 8
+
+
+@dataclass
+class Staged:
+    """Entries by table and partition, as a Change will publish them; None removes a partition."""
+
+    store: Store
+    folder: Path
+    contract: str
+    tables: Changes = field(default_factory=dict)
+
+    def add(
+        self,
+        engine: duckdb.DuckDBPyConnection,
+        table: Table,
+        query: str,
+        partition: dict[str, str | date],
+        inputs: tuple[str, ...] = (),
+    ) -> Entry | None:
+        """Write the rows of `query` as the only file of a partition; no rows remove the partition."""
+        name = layout.partition(partition)
+        file = lake.export(engine, query, table, self.folder / "export.parquet")
+        entry: Entry | None = None
+        if file is not None:
+            key = layout.data(table.name, name, file.sha256)
+            self.store.create_file(key, file.path)
+            entry = {
+                "files": [{"key": key, "sha256": file.sha256, "bytes": file.bytes, "rows": file.rows}],
+                "totals": control_totals(engine, table, file.path),
+                "contract": self.contract,
+                "inputs": sorted(inputs),
+            }
+            file.path.unlink()
+        self.tables.setdefault(table.name, {})[name] = entry
+        return entry
+
+    def remove(self, table: Table, name: str) -> None:
+        self.tables.setdefault(table.name, {})[name] = None
+
+    def save(self, key: str) -> None:
+        self.store.write(key, json.dumps({"contract": self.contract, "tables": self.tables}).encode())
+
+
+def control_totals(engine: duckdb.DuckDBPyConnection, table: Table, path: Path) -> dict[str, str]:
+    """"meter unit" -> exact quantity of a file as it was written, for tables that hold quantities."""
+    if not {"meter", "unit", "quantity"} <= table.sql_columns.keys():
+        return {}
+    found = sql.rows(
+        engine,
+        "SELECT meter || ' ' || unit AS meter_unit, sum(quantity)::DECIMAL(38,9)::VARCHAR AS quantity "
+        f"FROM read_parquet({quote(str(path))}, hive_partitioning = false) GROUP BY ALL ORDER BY ALL",
+    )
+    return {row["meter_unit"]: row["quantity"] for row in found}
+
+
+def fetch(store: Store, entries: list[Entry], folder: Path) -> list[Path]:
+    """Published or staged files on scratch, each checked against its sha256."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def get(one: dict) -> Path:
+        return store.fetch_verified(one["key"], one["sha256"], folder / one["key"].replace("/", "_"))
+
+    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+        return list(pool.map(get, files(entries)))
+
+
+def give(engine: duckdb.DuckDBPyConnection, store: Store, name: str, table: str, entries: list[Entry], folder: Path) -> None:
+    """Bind partitions of a table under a name; without any, the table is empty."""
+    sql.give(engine, {name: fetch(store, entries, folder / name)}, {name: ALL[table].sql_columns})
+
+
+def partitions(release: Release, table: str, **values: object) -> list[Entry]:
+    return list(release.partitions(table, **values).values())

@@ -1,0 +1,215 @@
+"""The table of verbs: what a command or a task calls, one function a stage.
+
+Each reads its input from the lake or the run's work area, does one thing, leaves its output there, and
+returns a small dictionary for people to read. `run` names the work area; calling a stage again with the
+same run replaces what it left. The edge of the library: environment and clock are read here.
+"""
+
+from datetime import UTC, date, datetime
+
+from etl import aggregate as aggregation
+from etl import collect as collection
+from etl import deduplicate as deduplication
+from etl import extract as extraction
+from etl import layout, manifest, release, tally
+from etl import normalize as normalization
+from etl import publish as publication
+from etl import validate as validation
+from etl.lookup import build_streams, covered, query_hint, statement_text, streams
+from etl.manifest import Landed, ObjectResult
+from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
+from etl.validate import Subject
+from etl.work import Work, begin, entries
+
+__all__ = ["build_streams", "query_hint", "statement_text", "streams"]  # what DAGs ask besides stages
+BATCH_BYTES = 256 << 20
+BATCH_OBJECTS = 1000
+
+
+def extract(stream: str, landed_date: date, run: str) -> dict:
+    """List and pin what landed, and what no manifest covers yet; plan batches of objects."""
+    work = begin(stream, run)
+    base = release.latest(work.lake)
+    objects = extraction.extract(work.landing, work.contract, landed_date, covered(work, base))
+    dates = sorted({landed_date} | {one.landed_date for one in objects})
+    batches = _batches(objects)
+    plan = {
+        "base": base.number,
+        "landed_date": str(landed_date),
+        "landed_dates": [str(day) for day in dates],
+        "objects": [one.to_json() for one in objects],
+        "batches": batches,
+    }
+    work.save(plan, "manifest.json")
+    return {
+        "objects": len(objects),
+        "bytes": sum(one.pinned.size_bytes for one in objects),
+        "batches": list(range(len(batches))),
+        "landed_dates": plan["landed_dates"],
+    }
+
+
+def normalize(stream: str, run: str, batch: int) -> dict:
+    """Read one batch of the manifest into accepted and refused rows."""
+    work = begin(stream, run)
+    plan = work.load("manifest.json")
+    start, end = plan["batches"][batch]
+    objects = [manifest.from_json(one) for one in plan["objects"][start:end]]
+    with work.scratch() as folder:
+        results = normalization.normalize(work.settings, work.landing, work.contract, objects, folder)
+        for name in ("accepted.parquet", "refused.parquet"):
+            work.save_file(folder / name, _batch(batch), name)
+    work.save([one.to_json() for one in results], _batch(batch), "results.json")
+    return _summary(stream, results)
+
+
+def collect(stream: str, run: str) -> dict:
+    """Merge the batches into the partitions of their landed dates."""
+    work = begin(stream, run)
+    plan = work.load("manifest.json")
+    batches = [_batch(n) for n in range(len(plan["batches"]))]
+    with work.scratch() as folder:
+        results = [
+            manifest.result_from_json(one) for batch in batches for one in work.load(batch, "results.json")
+        ]
+        accepted, refused = (
+            [work.fetch(folder / f"{batch}-{name}", batch, name) for batch in batches]
+            for name in ("accepted.parquet", "refused.parquet")
+        )
+        dates = [date.fromisoformat(day) for day in plan["landed_dates"]]
+        out, base = work.staged(folder), work.base(plan["base"])
+        collection.collect(work.settings, work.contract, base, dates, results, accepted, refused, out)
+    work.save(out.tables, "collected.json")
+    return _summary(stream, results) | {"partitions": len(out.tables.get(USAGE_ARRIVAL.name, {}))}
+
+
+def validate_arrivals(stream: str, run: str) -> dict:
+    """Judge the staged arrivals of each landed date; QualityError publishes nothing."""
+    work = begin(stream, run)
+    tables, results = work.load("collected.json"), {}
+    for name, entry in tables[MANIFEST.name].items():
+        day = layout.partition_values(name)["landed_date"]
+        arrivals = entries(tables, USAGE_ARRIVAL.name, f"landed_date={day}")
+        if entry is None or not arrivals:
+            continue
+        tallies = entries(tables, "tally", f"date={day}")
+        subject = Subject(USAGE_ARRIVAL, work.contract, date.fromisoformat(day), None, arrivals, tallies)
+        entry["validation"] = _validate(work, subject)
+        results[day] = work.lake.location.url(entry["validation"])
+    work.save(tables, "validated.json")
+    return {"validated": len(results), "results": results}
+
+
+def publish_arrivals(stream: str, run: str) -> dict:
+    """Publish arrivals, quarantine and manifest; returns the usage dates that are to be built."""
+    work = begin(stream, run)
+    plan, tables = work.load("manifest.json"), work.load("validated.json")
+    done, touched = publication.publish_arrivals(
+        work.settings, work.lake, work.contract, plan["base"], run, tables, _now()
+    )
+    days = {str(day) for day in touched} | {
+        day for name, day in (one.split("/") for one in done.pending) if name == stream
+    }
+    if not touched:  # a rerun over unchanged landing: build its dates again, to the same bytes
+        own = done.partitions(USAGE_ARRIVAL.name, stream=stream, landed_date=plan["landed_date"])
+        days |= {layout.partition_values(name)["usage_date"] for name in own}
+    return {"release": done.number, "usage_dates": sorted(days)}
+
+
+def deduplicate(usage_date: date, stream: str, run: str) -> dict:
+    """Stage the events of one stream and date."""
+    work = begin(stream, run)
+    base = release.latest(work.lake)
+    with work.scratch() as folder:
+        out = work.staged(folder)
+        tallies = deduplication.deduplicate(
+            work.settings, work.lake, work.contract, base, usage_date, folder, out
+        )
+    work.save({"base": base.number, "tables": out.tables}, str(usage_date), "events.json")
+    return tally.summary(tallies)
+
+
+def aggregate(usage_date: date, stream: str, run: str) -> dict:
+    """Stage the daily totals of one stream and date from its staged events."""
+    work = begin(stream, run)
+    plan = work.load(str(usage_date), "events.json")
+    with work.scratch() as folder:
+        out = work.staged(folder, plan["tables"])
+        base = work.base(plan["base"])
+        tallies = aggregation.aggregate(work.settings, work.lake, work.contract, base, usage_date, folder, out)
+    work.save(plan | {"tables": out.tables}, str(usage_date), "daily.json")
+    return tally.summary(tallies)
+
+
+def validate(usage_date: date, stream: str, run: str) -> dict:
+    """Judge staged events and daily totals; QualityError publishes nothing."""
+    work = begin(stream, run)
+    plan = work.load(str(usage_date), "daily.json")
+    tables, results = plan["tables"], {}
+    for table, stage in ((USAGE_EVENT, "deduplicate"), (USAGE_DAILY, "aggregate")):
+        for entry in filter(None, tables[table.name].values()):
+            tallies = entries(tables, "tally", f"stage={stage}")
+            subject = Subject(table, work.contract, usage_date, usage_date, (entry,), tallies)
+            entry["validation"] = _validate(work, subject)
+            results[table.name] = work.lake.location.url(entry["validation"])
+    work.save(plan, str(usage_date), "validated.json")
+    return {"validated": len(results), "results": results}
+
+
+def publish(usage_date: date, stream: str, run: str) -> dict:
+    """Publish events, daily totals and ledgers of one stream and date in one release."""
+    work = begin(stream, run)
+    plan = work.load(str(usage_date), "validated.json")
+    done = publication.publish_build(
+        work.lake, stream, usage_date, plan["base"], run, plan["tables"], _now()
+    )
+    daily = done.partitions(USAGE_DAILY.name, stream=stream, usage_date=usage_date)
+    return {"release": done.number, "totals": {k: v for one in daily.values() for k, v in one["totals"].items()}}
+
+
+def ingest(stream: str, landed_date: date, run: str) -> dict:
+    """All stages from landing to published arrivals, in this process."""
+    plan = extract(stream, landed_date, run)
+    for batch in plan["batches"]:
+        normalize(stream, run, batch)
+    read = collect(stream, run)
+    validate_arrivals(stream, run)
+    return read | publish_arrivals(stream, run)
+
+
+def build(usage_date: date, stream: str, run: str) -> dict:
+    """All stages from published arrivals to published daily totals, in this process."""
+    kept = deduplicate(usage_date, stream, run)
+    aggregate(usage_date, stream, run)
+    validate(usage_date, stream, run)
+    return kept | publish(usage_date, stream, run)
+
+
+def _validate(work: Work, subject: Subject) -> str:
+    with work.scratch() as folder:
+        return validation.validate(work.settings, work.lake, subject, folder)
+
+
+def _batches(objects: list[Landed]) -> list[tuple[int, int]]:
+    """Runs of the sorted objects, each within the limits of a batch: (start, end) pairs."""
+    batches, start, size = [], 0, 0
+    for n, one in enumerate(objects):
+        if n > start and (size + one.pinned.size_bytes > BATCH_BYTES or n - start >= BATCH_OBJECTS):
+            batches.append((start, n))
+            start, size = n, 0
+        size += one.pinned.size_bytes
+    return [*batches, (start, len(objects))] if objects else []
+
+
+def _batch(number: int) -> str:
+    return f"batch-{number:04d}"
+
+
+def _summary(stream: str, results: list[ObjectResult]) -> dict:
+    tallies = [one for result in results for one in result.tallies(stream)]
+    refused = sum(one.outcome != "read" for one in results)
+    return {"objects": len(results), "objects_refused": refused} | tally.summary(tallies)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

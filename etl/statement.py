@@ -1,0 +1,122 @@
+"""The statement of a usage date: what landed, what counted, what did not and why, as data and as text.
+
+Two dates meet in it: `landed` tells what arrived on that UTC day, whatever it is charged to; `usage` tells
+what is charged to that UTC day, whenever it arrived. The shape is documented in docs/statement.md.
+"""
+
+from datetime import date
+
+import duckdb
+
+from etl import catalog, layout, sql
+from etl.release import Release
+from etl.settings import Location
+
+SHAPE = 1
+REPORTS = ("landed", "quarantine", "arrival", "duplicate", "correction", "total", "change")
+
+
+def statement(release: Release, lake: Location, usage_date: date) -> dict:
+    """Everything a release knows of a usage date; quantities as text, never as floats."""
+    with catalog.open_release(release, lake) as engine:
+        found = {name: _rows(engine, f"report/statement_{name}", usage_date) for name in REPORTS}
+        gaps = [row for row in sql.rows(engine, sql.model("reconcile/sequence_gap")) if row["landed_date"] == usage_date]
+    streams = sorted({row["stream"] for rows in found.values() for row in rows})
+    return {
+        "statement": SHAPE,
+        "usage_date": str(usage_date),
+        "release": release.number,
+        "release_sha256": release.sha256,
+        "streams": [_stream(release, lake, usage_date, name, found, gaps) for name in streams],
+    }
+
+
+def _rows(engine: duckdb.DuckDBPyConnection, model: str, day: date) -> list[dict]:
+    return sql.rows(engine, sql.model(model), {"day": day})
+
+
+def _stream(release: Release, lake: Location, day: date, stream: str, found: dict, gaps: list[dict]) -> dict:
+    mine = {name: [row for row in rows if row["stream"] == stream] for name, rows in found.items()}
+    landed = _first(mine["landed"])
+    arrival, correction = _first(mine["arrival"]), _first(mine["correction"])
+    return {
+        "stream": stream,
+        "contract_version": arrival.get("contract_version"),
+        "pending": f"{stream}/{day}" in release.pending,
+        "landed": {
+            "objects": landed.get("objects", 0),
+            "objects_refused": landed.get("objects_refused", 0),
+            "records": landed.get("records", 0),
+            "accepted": landed.get("accepted", 0),
+            "quarantined": landed.get("quarantined", 0),
+            "quarantined_by_reason": {row["reason"]: row["n"] for row in mine["quarantine"]},
+        },
+        "completeness": _completeness(landed, [row for row in gaps if row["stream"] == stream]),
+        "usage": {
+            "records": arrival.get("records", 0),
+            "measures": arrival.get("measures", 0),
+            "late": arrival.get("late", 0),
+            "sampled": arrival.get("sampled", 0),
+            "clamped": arrival.get("clamped", 0),
+            "adjusts": arrival.get("adjusts", 0),
+            "duplicates": [_without_stream(row) for row in mine["duplicate"]],
+            "conflicts": sum(row["records"] for row in mine["duplicate"] if row["class"] == "conflict"),
+            "records_voided": correction.get("records_voided", 0),
+            "voids": correction.get("voids", 0),
+            "voids_unmatched": correction.get("voids_unmatched", 0),
+        },
+        "totals": [_without_stream(row) for row in mine["total"]],
+        "change": _change(release, day, stream, mine["change"]),
+        "validation": _validation(release, lake, day, stream),
+    }
+
+
+def _first(rows: list[dict]) -> dict:
+    return rows[0] if rows else {}
+
+
+def _without_stream(row: dict) -> dict:
+    return {name: value for name, value in row.items() if name != "stream"}
+
+
+def _completeness(landed: dict, gaps: list[dict]) -> dict:
+    """Contiguous sequences are exact evidence; without them nothing is claimed."""
+    if not landed.get("sequenced"):
+        return {"evidence": "unknown", "missing": None, "received": None, "gaps": []}
+    return {
+        "evidence": "sequence",
+        "received": landed["sequenced"],
+        "missing": sum(row["missing"] for row in gaps),
+        "gaps": [{name: row[name] for name in ("sequence_scope", "first_missing", "missing", "raw_object_key")} for row in gaps],
+    }
+
+
+def _change(release: Release, day: date, stream: str, rows: list[dict]) -> dict:
+    daily = release.partitions("usage_daily", stream=stream, usage_date=day)
+    if not daily:
+        return {"kind": "not_published", "release": None, "replaces": None, "cause": None, "totals": []}
+    (entry,) = daily.values()
+    latest = [row for row in rows if row["replaced"] < entry["since"]]
+    if not latest:
+        return {"kind": "first", "release": entry["since"], "replaces": None, "cause": None, "totals": []}
+    names = ("meter", "unit", "old_quantity", "new_quantity", "difference")
+    return {
+        "kind": "restated",
+        "release": entry["since"],
+        "replaces": latest[0]["replaced"],
+        "cause": latest[0]["cause"],
+        "totals": [{name: row[name] for name in names} for row in latest],
+    }
+
+
+def _validation(release: Release, lake: Location, day: date, stream: str) -> dict:
+    """Where results and Data Docs of the published tables lie."""
+    kept = {
+        table: entry["validation"]
+        for table in ("usage_event", "usage_daily")
+        for entry in release.partitions(table, stream=stream, usage_date=day).values()
+    }
+    return {
+        table: {"results": lake.url(key), "docs": lake.url(f"{layout.DOCS}/{table}/{stream}.{day}/index.html")}
+        for table, key in kept.items()
+    }

@@ -1,0 +1,80 @@
+"""The work area of a run: what its stages hand to each other, and the scratch folder of one stage."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from etl import contract as contracts
+from etl import layout, release, settings
+from etl.contract import Contract
+from etl.errors import SourceError
+from etl.release import Entry, Release
+from etl.settings import Settings
+from etl.staged import Staged
+from etl.store import Store
+
+
+@dataclass(frozen=True)
+class Work:
+    """One stream of one run: its settings, stores and contract, and its keys below _work/."""
+
+    run: str
+    settings: Settings
+    landing: Store
+    lake: Store
+    contract: Contract
+
+    @property
+    def stream(self) -> str:
+        return self.contract.stream
+
+    def load(self, *parts: str) -> dict:
+        """What an earlier stage of this run saved; SourceError where it did not."""
+        return json.loads(self._read(*parts))
+
+    def save(self, body: dict | list, *parts: str) -> None:
+        self.lake.write(self._key(*parts), json.dumps(body).encode())
+
+    def save_file(self, path: Path, *parts: str) -> None:
+        self.lake.write(self._key(*parts), path.read_bytes())
+
+    def fetch(self, target: Path, *parts: str) -> Path:
+        target.write_bytes(self._read(*parts))
+        return target
+
+    def base(self, number: int) -> Release:
+        """The release that this run had read when it began."""
+        return release.load(self.lake, number) if number else release.EMPTY
+
+    def staged(self, folder: Path, tables: release.Changes | None = None) -> Staged:
+        name = f"{self.contract.stream}/{self.contract.version}"
+        return Staged(self.lake, folder, name, tables or {})
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        with TemporaryDirectory(prefix="usage-export-", dir=self.settings.scratch) as folder:
+            yield Path(folder)
+
+    def _key(self, *parts: str) -> str:
+        return layout.work(self.run, self.stream, *parts)
+
+    def _read(self, *parts: str) -> bytes:
+        body = self.lake.read(self._key(*parts))
+        if body is None:
+            raise SourceError(f"{self.lake.location.url(self._key(*parts))} is missing: run the stage before first")
+        return body.data
+
+
+def begin(stream: str, run: str) -> Work:
+    """Read settings and contract from the environment."""
+    env = settings.from_environment()
+    return Work(run, env, Store(env.landing), Store(env.lake), contracts.load(env.contracts, stream))
+
+
+def entries(tables: release.Changes, table: str, part: str) -> tuple[Entry, ...]:
+    """Staged entries of a table whose partition name holds this column=value."""
+    found = tables.get(table, {}).items()
+    return tuple(entry for name, entry in found if entry is not None and part in name.split("/"))

@@ -1,0 +1,29 @@
+-- What normalize kept and refused: records by object (meter NULL), measures and quantities by object and meter.
+--
+-- grain:   object_id x meter x unit
+-- inputs:  arrival, batch
+
+SELECT
+    batch.object_id,
+    NULL AS meter,
+    NULL AS unit,
+    count(DISTINCT record_id) FILTER (reject_reason IS NULL) AS kept,
+    count(DISTINCT record_id) FILTER (reject_reason IS NOT NULL) AS refused,
+    NULL::DECIMAL(38,9) AS quantity_kept,
+    NULL::DECIMAL(38,9) AS quantity_refused
+FROM arrival
+JOIN batch USING (record_id)
+GROUP BY ALL
+UNION ALL
+SELECT
+    batch.object_id,
+    meter,
+    unit,
+    count(*) FILTER (reject_reason IS NULL) AS kept,
+    count(*) FILTER (reject_reason IS NOT NULL) AS refused,
+    sum(quantity) FILTER (reject_reason IS NULL)::DECIMAL(38,9) AS quantity_kept,
+    sum(quantity) FILTER (reject_reason IS NOT NULL)::DECIMAL(38,9) AS quantity_refused
+FROM arrival
+JOIN batch USING (record_id)
+WHERE meter IS NOT NULL AND unit IS NOT NULL
+GROUP BY ALL
