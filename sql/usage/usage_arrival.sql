@@ -7,7 +7,8 @@
 
 WITH judged AS (
     SELECT
-        mapped.* REPLACE (
+        record.*,
+        mapped.* EXCLUDE (record_id) REPLACE (
             coalesce(mapped.record_kind, 'usage') AS record_kind,
             coalesce(mapped.tenant_id, 'UNATTRIBUTED') AS tenant_id,
             CASE WHEN mapped.tenant_id IS NULL THEN 'none' ELSE mapped.attribution END AS attribution,
@@ -19,7 +20,6 @@ WITH judged AS (
             coalesce(map_from_entries(list_sort(list_filter(
                 map_entries(mapped.labels), lambda label: label.value IS NOT NULL))), MAP {}) AS labels
         ),
-        record.* EXCLUDE (record_id),
         meter_unit.meter IS NOT NULL OR mapped.record_kind = 'void' AS meter_known,
         attribution_rule.rule IS NOT NULL AS rule_known
     FROM record

@@ -1,0 +1,68 @@
+"""What the DAG files share: assets, the partition they work on, and when a retry can help."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from airflow.sdk import (
+    Asset,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    get_current_context,
+)
+from airflow.sdk.exceptions import AirflowFailException
+
+DAY_FORMAT = "%Y-%m-%d"
+ENGINE_POOL = "usage_engine"  # one slot a process that may use USAGE_EXPORT_MEMORY
+ARRIVAL = Asset(name="usage_arrival", uri="s3://lake/usage_arrival")
+DAILY = Asset(name="usage_daily", uri="s3://lake/usage_daily")
+
+RETRY_WHERE_IT_HELPS = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            ["etl.errors.Retryable", ConnectionError, TimeoutError],
+            action=RetryAction.RETRY,
+            reason="the same task may succeed in a minute",
+        ),
+        RetryRule(
+            "etl.errors.UsageError",
+            action=RetryAction.FAIL,
+            reason="trying again cannot help: see what the error asks for",
+        ),
+    ]
+)
+
+DAG_DEFAULTS = {
+    "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+    "catchup": False,
+    "dagrun_timeout": timedelta(hours=6),
+    "default_args": {
+        "owner": "metering",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=10),
+        "retry_policy": RETRY_WHERE_IT_HELPS,
+        "execution_timeout": timedelta(hours=2),
+    },
+}
+
+
+def partition_day() -> date:
+    """The day that this run owns."""
+    key = get_current_context().get("partition_key")
+    if not key:
+        raise AirflowFailException(
+            "This DAG works on one day: set Partition Key (YYYY-MM-DD) under Advanced Options."
+        )
+    return date.fromisoformat(key)
+
+
+def work_area() -> str:
+    """Name of what the tasks of this run hand to each other; the same for every retry."""
+    context = get_current_context()
+    return f"{context['dag'].dag_id}.{context['run_id']}"
+
+
+def label(text: str) -> None:
+    """What the grid shows in place of the map index."""
+    get_current_context()["label"] = text

@@ -1,0 +1,172 @@
+"""Run partitions of the real DAGs to the end in one process: real task runner, serializer, asset manager.
+
+Only scheduler, executor and HTTP are absent. Started by `python -m deploy.embedded run` in a process of its
+own, because Airflow reads its configuration when it is imported.
+"""
+
+import logging
+import sys
+import threading
+import time
+import warnings
+from datetime import date
+
+from deploy.embedded.environment import ROOT
+
+ENGINE_POOL_SLOTS = 2
+
+
+def main(landed_dates: list[str]) -> int:
+    """Ingest these landed dates, then build every usage date that they announced, each once."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    logging.captureWarnings(False)
+    bag = _prepare()
+    for day in sorted(map(date.fromisoformat, landed_dates)):
+        if not _run(bag, "usage_ingest", str(day)):
+            return 1
+    for key, announced in sorted(_announced("usage_build").items()):
+        if not _run(bag, "usage_build", key):
+            return 1
+        _mark_run(announced)
+    return 0
+
+
+def _prepare():
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.pool import Pool
+    from airflow.utils.db import initdb
+
+    print("airflow: preparing its database", flush=True)
+    initdb()
+    Pool.create_or_update_pool("usage_engine", ENGINE_POOL_SLOTS, "processes that use the engine", False)
+    bag = DagBag(str(ROOT / "dags"))
+    if bag.import_errors:
+        raise RuntimeError(f"DAG files that do not import: {bag.import_errors}")
+    return bag
+
+
+def _run(bag, dag_id: str, key: str) -> bool:
+    """One run of one partition; True if it succeeded."""
+    from unittest.mock import patch
+
+    dag = bag.dags[dag_id]
+    for task in dag.tasks:
+        task.retries = 0  # nothing else runs beside this process: what fails now fails again
+    # dag.test() knows no partitions, and deletes the run before: make the run ourselves
+    with _Progress(dag_id, key), patch("airflow.models.dagrun.get_or_create_dagrun", _creator(key)):
+        run = dag.test(logical_date=None)
+    return _report(run, dag_id, key)
+
+
+def _creator(key: str):
+    def create(*, dag, start_date, **arguments):
+        from airflow.utils.state import DagRunState
+        from airflow.utils.types import DagRunType
+
+        return dag.create_dagrun(
+            run_type=DagRunType.MANUAL,
+            state=DagRunState.RUNNING,
+            start_date=start_date,
+            partition_key=key,
+            partition_date=dag.timetable.resolve_partition_date(key),
+            **arguments,
+        )
+
+    return create
+
+
+def _report(run, dag_id: str, key: str) -> bool:
+    if str(run.state) == "success":
+        return True
+    failed = [f"{t.task_id}" for t in run.get_task_instances() if str(t.state) == "failed"]
+    print(f"{dag_id} {key}: failed in {', '.join(failed)}", file=sys.stderr, flush=True)
+    return False
+
+
+def _announced(dag_id: str) -> dict[str, list[int]]:
+    """Partitions that assets have queued for a DAG and no run has taken: key -> ids of the queue entries."""
+    from airflow.models.asset import AssetPartitionDagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    found: dict[str, list[int]] = {}
+    with create_session() as session:
+        waiting = select(AssetPartitionDagRun).where(
+            AssetPartitionDagRun.target_dag_id == dag_id, AssetPartitionDagRun.created_dag_run_id.is_(None)
+        )
+        for row in session.scalars(waiting):
+            found.setdefault(row.partition_key, []).append(row.id)
+    return found
+
+
+def _mark_run(entries: list[int]) -> None:
+    """The queue entries are done: a scheduler that starts later must not run them again."""
+    from airflow.models.asset import AssetPartitionDagRun
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select, update
+
+    with create_session() as session:
+        run = session.scalar(select(func.max(DagRun.id)).where(DagRun.dag_id == "usage_build"))
+        session.execute(
+            update(AssetPartitionDagRun).where(AssetPartitionDagRun.id.in_(entries)).values(created_dag_run_id=run)
+        )
+
+
+class _Progress:
+    """Prints each task of the newest run of a DAG as it ends."""
+
+    def __init__(self, dag_id: str, key: str) -> None:
+        self._dag_id, self._key = dag_id, key
+        self._seen: set[tuple] = set()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "_Progress":
+        self._before = self._newest()
+        print(f"{self._dag_id} {self._key}", flush=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._print_ended()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.5):
+            self._print_ended()
+
+    def _newest(self) -> int:
+        from airflow.models.dagrun import DagRun
+        from airflow.utils.session import create_session
+        from sqlalchemy import func, select
+
+        with create_session() as session:
+            return session.scalar(select(func.max(DagRun.id)).where(DagRun.dag_id == self._dag_id)) or 0
+
+    def _print_ended(self) -> None:
+        from airflow.models.dagrun import DagRun
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            ended = (
+                select(TaskInstance)
+                .join(DagRun, (DagRun.run_id == TaskInstance.run_id) & (DagRun.dag_id == TaskInstance.dag_id))
+                .where(TaskInstance.dag_id == self._dag_id, DagRun.id > self._before)
+                .where(TaskInstance.end_date.is_not(None), TaskInstance.state.in_(("success", "failed")))
+                .order_by(TaskInstance.end_date)
+            )
+            for one in session.scalars(ended):
+                if (one.task_id, one.map_index) not in self._seen:
+                    self._seen.add((one.task_id, one.map_index))
+                    seconds = (one.end_date - one.start_date).total_seconds() if one.start_date else 0
+                    label = f" [{one.rendered_map_index}]" if one.rendered_map_index else ""
+                    print(f"  {time.strftime('%H:%M:%S')} {one.task_id}{label}: {one.state}, {seconds:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
