@@ -20,6 +20,7 @@ from etl import layout
 from etl.errors import ContractError
 
 UNATTRIBUTED = "UNATTRIBUTED"
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same language, ten times faster in C
 DATE_PARTS = {"yyyy": r"(?P<yyyy>\d{4})", "MM": r"(?P<MM>\d{2})", "dd": r"(?P<dd>\d{2})"}
 
 
@@ -155,7 +156,7 @@ def load_all(folder: Path) -> list[Contract]:
 def parse(path: Path) -> Contract:
     """One contract file; the stream is its folder's name, the version its file's name."""
     try:
-        document = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
+        document = json.loads(json.dumps(yaml.load(path.read_text(), YAML_LOADER), default=str))
     except (OSError, yaml.YAMLError) as error:
         raise ContractError(f"{path}: cannot be read as YAML: {error}") from error
     problems = sorted(_validator().iter_errors(document), key=lambda e: list(map(str, e.path)))

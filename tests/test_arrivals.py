@@ -1,0 +1,208 @@
+"""Late, repeated, corrected and midnight records: where they count, and that nothing else moves."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import pytest
+
+from tests.events import DAY, adjust, evening, event, key, lines, void
+
+NEXT, LATER = date(2026, 11, 19), date(2026, 11, 21)
+
+
+def test_a_file_that_lands_three_days_late_rebuilds_exactly_its_date(lake):
+    lake.land(key(), lines(event("a"), event("b", at="2026-11-17T09:00:00Z")), evening())
+    lake.land(key(NEXT, offset=2), lines(event("c", at="2026-11-19T09:00:00Z")), evening(NEXT))
+    lake.run("app_usage", DAY, NEXT)
+    before = lake.release()
+
+    lake.land(key(LATER, offset=3), lines(event("d", 5)), evening(LATER))
+    built = lake.run("app_usage", LATER)
+
+    assert built == ["2026-11-18"]
+    assert totals(lake) == {"2026-11-17": 1, "2026-11-18": 6, "2026-11-19": 1}
+    for day in ("2026-11-17", "2026-11-19"):
+        assert daily(lake.release(), day) == daily(before, day)
+    (change,) = lake.rows("SELECT old_quantity, new_quantity, difference, cause FROM restatement")
+    assert change == {
+        "old_quantity": 1,
+        "new_quantity": 6,
+        "difference": 5,
+        "cause": "arrivals landed on 2026-11-21",
+    }
+
+
+def test_a_file_that_lands_late_under_an_old_key_date_is_found_by_a_later_run(lake):
+    lake.land(key(), lines(event("a"), event("b", at="2026-11-17T09:00:00Z")), evening())
+    lake.run("app_usage", DAY)
+
+    lake.land(key(offset=2), lines(event("d", 5)), evening(LATER))
+    built = lake.run("app_usage", LATER)
+
+    assert built == ["2026-11-18"]
+    assert totals(lake) == {"2026-11-17": 1, "2026-11-18": 6}
+
+
+@pytest.mark.parametrize("void_first", [True, False])
+def test_a_void_cancels_its_target_on_either_side_of_it(lake, void_first):
+    first, second = (void("a"), event("a", 7)) if void_first else (event("a", 7), void("a"))
+    lake.land(key(), lines(first, event("b", 2)), evening())
+    lake.run("app_usage", DAY)
+
+    lake.land(key(NEXT, offset=2), lines(second), evening(NEXT))
+    lake.run("app_usage", NEXT)
+
+    assert totals(lake) == {"2026-11-18": 2}
+
+
+def test_a_void_that_counts_on_another_date_rebuilds_the_date_of_its_target(lake):
+    lake.land(key(), lines(event("a", 7), event("b", 2)), evening())
+    lake.run("app_usage", DAY)
+
+    lake.land(key(NEXT, offset=2), lines(void("a", at="2026-11-19T01:00:00Z")), evening(NEXT))
+    built = lake.run("app_usage", NEXT)
+
+    assert built == ["2026-11-18", "2026-11-19"]
+    assert totals(lake) == {"2026-11-18": 2}
+
+
+def test_a_second_void_of_the_same_record_takes_nothing_more(lake):
+    lake.land(key(), lines(event("a", 7), void("a", "v1"), void("a", "v2"), event("b", 2)), evening())
+
+    lake.run("app_usage", DAY)
+
+    assert totals(lake) == {"2026-11-18": 2}
+    (row,) = lake.rows("SELECT count(*) FILTER (role = 'voided') AS voided, count(*) AS n FROM correction")
+    assert row == {"voided": 1, "n": 3}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_adjust_counts_signed_before_or_after_its_target(lake, order):
+    parts = (event("a", 7), adjust("a", -3))
+    lake.land(key(), lines(parts[order[0]]), evening())
+    lake.land(key(NEXT, offset=1), lines(parts[order[1]]), evening(NEXT))
+
+    lake.run("app_usage", DAY, NEXT)
+
+    assert totals(lake) == {"2026-11-18": 4}
+
+
+def test_an_adjust_of_a_voided_record_is_cancelled_with_it(lake):
+    lake.land(key(), lines(event("a", 7), adjust("a", -3), void("a"), event("b", 2)), evening())
+
+    lake.run("app_usage", DAY)
+
+    assert totals(lake) == {"2026-11-18": 2}
+
+
+def test_the_first_delivery_counts_and_every_repeat_is_classed(lake):
+    lake.land(key(), lines(event("a", 7), event("b", 2), event("c", 3)), evening())
+    again = (event("a", 7), event("b", 2, at="2026-11-18T12:00:00Z"), event("c", 4))
+    lake.land(key(NEXT, offset=3), lines(*again), evening(NEXT))
+
+    lake.run("app_usage", DAY, NEXT)
+
+    assert totals(lake) == {"2026-11-18": 12}
+    found = lake.rows("SELECT class, quantity, kept_quantity, raw_line, kept_line FROM duplicate ORDER BY raw_line")
+    assert [row["class"] for row in found] == ["re_delivery", "re_stamped", "conflict"]
+    assert (found[2]["quantity"], found[2]["kept_quantity"]) == (Decimal(4), Decimal(3))
+    assert [row["kept_line"] for row in found] == [1, 2, 3]
+
+
+def test_a_retry_stamped_on_the_next_day_does_not_count_there(lake):
+    lake.land(key(), lines(event("a", 7)), evening())
+    lake.land(key(NEXT, offset=1), lines(event("a", 7, at="2026-11-19T00:10:00Z")), evening(NEXT))
+
+    lake.run("app_usage", DAY, NEXT)
+
+    assert totals(lake) == {"2026-11-18": 7}
+    (row,) = lake.rows("SELECT class, usage_date::VARCHAR AS day, kept_usage_date::VARCHAR AS kept FROM duplicate")
+    assert row == {"class": "re_stamped", "day": "2026-11-19", "kept": "2026-11-18"}
+
+
+def test_a_delivery_that_turns_out_to_be_the_first_moves_the_count(lake):
+    """The older landed date is read later: its delivery is first, so the other date gives the record up."""
+    lake.land(key(NEXT, offset=1), lines(event("a", 7, at="2026-11-19T00:10:00Z")), evening(NEXT))
+    lake.run("app_usage", NEXT)
+    assert totals(lake) == {"2026-11-19": 7}
+
+    lake.land(key(), lines(event("a", 7)), evening())
+    built = lake.run("app_usage", DAY)
+
+    assert built == ["2026-11-18", "2026-11-19"]
+    assert totals(lake) == {"2026-11-18": 7}
+
+
+def test_another_type_under_the_same_identity_is_a_conflict_not_more_usage(lake):
+    lake.land(key(), lines(event("a", 7), event("a", 7, type="com.example.tokens.used.v1")), evening())
+
+    lake.run("app_usage", DAY)
+
+    assert lake.rows("SELECT meter, quantity FROM usage_daily") == [{"meter": "api_calls", "quantity": 7}]
+    assert lake.rows("SELECT class, meter, kept_quantity FROM duplicate") == [
+        {"class": "conflict", "meter": "llm_tokens", "kept_quantity": None}
+    ]
+
+
+def test_midnight_belongs_to_the_day_that_begins_in_utc(lake):
+    times = ("2026-11-18T23:59:59.999999Z", "2026-11-19T00:00:00Z", "2026-11-19T01:30:00+05:30", "2026-11-18T23:00:00-02:00")
+    lake.land(key(NEXT), lines(*(event(f"m{n}", at=at) for n, at in enumerate(times))), evening(NEXT))
+
+    lake.run("app_usage", NEXT)
+
+    assert totals(lake) == {"2026-11-18": 2, "2026-11-19": 2}
+
+
+def test_a_clock_that_runs_ahead_is_clamped_to_delivery(lake):
+    lake.land(key(), lines(event("a", at="2026-11-20T10:00:00Z")), datetime(2026, 11, 18, 12))
+
+    lake.run("app_usage", DAY)
+
+    (row,) = lake.rows("SELECT usage_date::VARCHAR AS day, time_quality, event_time::VARCHAR AS at FROM usage_event")
+    assert row == {"day": "2026-11-18", "time_quality": "clamped", "at": "2026-11-18 12:00:00"}
+
+
+def test_what_is_older_than_the_window_is_quarantined_with_its_quantity(lake):
+    lake.land(key(), lines(event("old", 9, at="2026-10-01T10:00:00Z"), event("a")), evening())
+
+    lake.run("app_usage", DAY)
+
+    assert totals(lake) == {"2026-11-18": 1}
+    (row,) = lake.rows("SELECT reason, quantities['api_calls Requests'] AS quantity FROM quarantine")
+    assert (row["reason"], Decimal(row["quantity"])) == ("too_late", Decimal(9))
+
+
+def test_an_object_that_is_replaced_takes_its_old_rows_along(lake):
+    lake.land(key(), lines(event("a", 7), event("b", 1)), evening())
+    lake.run("app_usage", DAY)
+
+    lake.land(key(), lines(event("a", 7), event("c", 4)), evening())
+    lake.run("app_usage", DAY)
+
+    assert totals(lake) == {"2026-11-18": 11}
+    assert lake.rows("SELECT source_event_id AS id FROM usage_event ORDER BY 1") == [{"id": "a"}, {"id": "c"}]
+
+
+def test_a_truncated_object_is_refused_whole_and_read_once_it_is_repaired(lake):
+    whole = lines(*(event(f"e{n}") for n in range(50)))
+    lake.land(key(), whole[: len(whole) // 2], evening())
+    lake.run("app_usage", DAY)
+    assert totals(lake) == {}
+    assert lake.rows("SELECT reason, raw_line FROM quarantine") == [{"reason": "object_truncated", "raw_line": 0}]
+
+    lake.land(key(), whole, evening())
+    lake.run("app_usage", DAY)
+
+    assert totals(lake) == {"2026-11-18": 50}
+    assert lake.rows("FROM quarantine") == []
+
+
+def totals(lake) -> dict[str, Decimal]:
+    found = lake.rows(
+        "SELECT usage_date::VARCHAR AS day, sum(quantity)::DECIMAL(38,9) AS q FROM usage_daily GROUP BY ALL ORDER BY 1"
+    )
+    return {row["day"]: row["q"] for row in found}
+
+
+def daily(release, day: str) -> dict:
+    return release.partitions("usage_daily", usage_date=day)
