@@ -15,13 +15,23 @@ objects) → collect → validate → publish**; then announces each usage date 
 
 from airflow.sdk import CronPartitionTimetable, TriggerRule, dag, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
-from usage_common import ARRIVAL, DAG_DEFAULTS, DAY_FORMAT, ENGINE_POOL, label, partition_day, work_area
+from usage_common import (
+    ARRIVAL,
+    DAG_DEFAULTS,
+    DAY_FORMAT,
+    ENGINE_POOL,
+    label,
+    partition_day,
+    work_area,
+)
 
 from etl.layout import stream_names
 
 
 @dag(
-    schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format=DAY_FORMAT),
+    schedule=CronPartitionTimetable(
+        "0 0 * * *", timezone="UTC", run_offset=-1, key_format=DAY_FORMAT
+    ),
     max_active_runs=2,
     tags=["usage", "ingest"],
     doc_md=__doc__,
@@ -64,7 +74,9 @@ def normalize(stream: str, batch: int) -> dict:
     return stages.normalize(stream, work_area(), batch)
 
 
-@task(pool=ENGINE_POOL, trigger_rule=TriggerRule.NONE_FAILED)  # no batch: nothing landed, still a day
+@task(
+    pool=ENGINE_POOL, trigger_rule=TriggerRule.NONE_FAILED
+)  # no batch: nothing landed, still a day
 def collect(stream: str) -> dict:
     from etl import stages
 
@@ -85,7 +97,9 @@ def publish(stream: str) -> dict:
     return stages.publish_arrivals(stream, work_area())
 
 
-@task(outlets=[ARRIVAL], trigger_rule=TriggerRule.ALL_DONE)  # a failed lane does not hold back the others
+@task(
+    outlets=[ARRIVAL], trigger_rule=TriggerRule.ALL_DONE
+)  # a failed lane does not hold back the others
 def announce(published: list[dict | None], *, outlet_events=None) -> list[str]:
     days = sorted({day for one in published if one for day in one["usage_dates"]})
     if not days:

@@ -20,14 +20,24 @@ TOTALS = """
 
 
 def aggregate(
-    settings: Settings, lake: Store, contract: Contract, base: Release, usage_date: date, folder: Path, out: Staged
+    settings: Settings,
+    lake: Store,
+    contract: Contract,
+    base: Release,
+    usage_date: date,
+    folder: Path,
+    out: Staged,
 ) -> list[Tally]:
     """Stage usage_daily, restatement and tally of one stream and date from its staged usage_event."""
-    event = out.tables["usage_event"][layout.partition({"stream": contract.stream, "usage_date": usage_date})]
+    event = out.tables["usage_event"][
+        layout.partition({"stream": contract.stream, "usage_date": usage_date})
+    ]
     partition = {"usage_date": usage_date, "stream": contract.stream}
     with sql.connect(settings) as engine:
         staged.give(engine, lake, "usage_event", "usage_event", [event] if event else [], folder)
-        sql.create(engine, "daily_row", "usage/usage_daily", daily_labels=list(contract.labels.daily))
+        sql.create(
+            engine, "daily_row", "usage/usage_daily", daily_labels=list(contract.labels.daily)
+        )
         inputs = tuple(file["sha256"] for file in event["files"]) if event else ()
         out.add(engine, USAGE_DAILY, "FROM daily_row", partition, inputs)
         tallies = _tallies(engine, contract, usage_date)
@@ -57,7 +67,11 @@ def _restate(
     cause = _cause(contract, base, usage_date)
     sql.create(engine, "restated", "usage/restatement", replaced=entry["since"], cause=cause)
     if sql.rows(engine, "FROM restated LIMIT 1"):
-        partition = {"usage_date": usage_date, "stream": contract.stream, "replaced": str(entry["since"])}
+        partition = {
+            "usage_date": usage_date,
+            "stream": contract.stream,
+            "replaced": str(entry["since"]),
+        }
         out.add(engine, RESTATEMENT, "FROM restated", partition)
 
 
@@ -86,11 +100,21 @@ def _hashes(entry: Entry) -> list[str]:
     return [file["sha256"] for file in entry["files"]]
 
 
-def _tallies(engine: duckdb.DuckDBPyConnection, contract: Contract, usage_date: date) -> list[Tally]:
+def _tallies(
+    engine: duckdb.DuckDBPyConnection, contract: Contract, usage_date: date
+) -> list[Tally]:
     """Events in = events summed, quantity in = quantity out, by meter; OutOfBalance otherwise."""
-    scope = {"stage": "aggregate", "stream": contract.stream, "date": usage_date, "scope": f"usage_date={usage_date}"}
+    scope = {
+        "stage": "aggregate",
+        "stream": contract.stream,
+        "date": usage_date,
+        "scope": f"usage_date={usage_date}",
+    }
     came = sql.rows(engine, TOTALS.format(rows="1", table="usage_event"))
-    went = {(row["meter"], row["unit"]): row for row in sql.rows(engine, TOTALS.format(rows="events", table="daily_row"))}
+    went = {
+        (row["meter"], row["unit"]): row
+        for row in sql.rows(engine, TOTALS.format(rows="events", table="daily_row"))
+    }
     by_meter = [
         Tally(
             **scope,

@@ -51,7 +51,11 @@ def store_setup() -> str:
     """SQL that lets a DuckDB session read the lake; holds credentials, so it is never written to the lake."""
     store = environment.object_store()
     options = {"TYPE": "s3", "REGION": quote(store["region"] or "")}
-    for option, name in (("KEY_ID", "key_id"), ("SECRET", "secret"), ("SESSION_TOKEN", "session_token")):
+    for option, name in (
+        ("KEY_ID", "key_id"),
+        ("SECRET", "secret"),
+        ("SESSION_TOKEN", "session_token"),
+    ):
         if store[name]:
             options[option] = quote(store[name] or "")
     if store["endpoint"]:

@@ -35,18 +35,26 @@ def _parser() -> argparse.ArgumentParser:
 
     ingest = _command(commands, "ingest", _ingest, "read what landed, publish its arrivals")
     ingest.add_argument("stream")
-    ingest.add_argument("--landed", type=date.fromisoformat, required=True, help="landed date, YYYY-MM-DD")
+    ingest.add_argument(
+        "--landed", type=date.fromisoformat, required=True, help="landed date, YYYY-MM-DD"
+    )
     ingest.add_argument("--to", type=date.fromisoformat, help="last landed date of a range")
 
-    build = _command(commands, "build", _build, "deduplicate, aggregate, validate and publish a usage date")
+    build = _command(
+        commands, "build", _build, "deduplicate, aggregate, validate and publish a usage date"
+    )
     build.add_argument("--usage-date", type=date.fromisoformat, required=True)
     build.add_argument("--stream", help="only this stream")
 
     statement = _command(commands, "statement", _statement, "what is known of a usage date")
-    statement.add_argument("--usage-date", type=date.fromisoformat, help="default: the newest published one")
+    statement.add_argument(
+        "--usage-date", type=date.fromisoformat, help="default: the newest published one"
+    )
     statement.add_argument("--json", action="store_true")
 
-    query = _command(commands, "sql", _sql, "query a release; without a query, open a DuckDB shell on it")
+    query = _command(
+        commands, "sql", _sql, "query a release; without a query, open a DuckDB shell on it"
+    )
     query.add_argument("query", nargs="?")
     query.add_argument("--release", type=int, help="an older release by its number")
     query.add_argument("--format", choices=("table", "csv", "json"), default="table")
@@ -58,7 +66,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], int], says: str
+    commands: argparse._SubParsersAction,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    says: str,
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=says, description=says)
     parser.set_defaults(command=run)
@@ -172,7 +183,10 @@ def _status(_: argparse.Namespace) -> int:
     print(f"release {found['release']}, made {found['created_at'] or 'never'}")
     print(f"usage dates waiting to be built: {', '.join(found['pending']) or 'none'}")
     for stream, keys in found["backlog"].items():
-        print(f"{stream}: {len(keys)} landed objects not read yet" + "".join(f"\n  {key}" for key in keys[:10]))
+        print(
+            f"{stream}: {len(keys)} landed objects not read yet"
+            + "".join(f"\n  {key}" for key in keys[:10])
+        )
     return 0
 
 

@@ -69,19 +69,31 @@ def _arrival(contract: Contract) -> str:
 
 
 def _stage_arrivals(
-    engine: duckdb.DuckDBPyConnection, contract: Contract, base: Release, landed: date, staged: Staged
+    engine: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    base: Release,
+    landed: date,
+    staged: Staged,
 ) -> None:
     mine = {"stream": contract.stream, "landed_date": landed}
     found = sql.rows(
-        engine, "SELECT DISTINCT usage_date FROM arrival WHERE landed_date = ? ORDER BY ALL", [landed]
+        engine,
+        "SELECT DISTINCT usage_date FROM arrival WHERE landed_date = ? ORDER BY ALL",
+        [landed],
     )
     for row in found:
-        partition = {"stream": contract.stream, "usage_date": row["usage_date"], "landed_date": landed}
+        partition = {
+            "stream": contract.stream,
+            "usage_date": row["usage_date"],
+            "landed_date": landed,
+        }
         rows = f"arrival WHERE landed_date = '{landed}' AND usage_date = '{row['usage_date']}'"
         staged.add(engine, USAGE_ARRIVAL, f"SELECT * FROM {rows}", partition)
         staged.add(engine, USAGE_KEY, f"{KEYS} {rows}", partition)
     for table in (USAGE_ARRIVAL, USAGE_KEY):
-        for name in base.partitions(table.name, **mine).keys() - staged.tables.get(table.name, {}).keys():
+        for name in (
+            base.partitions(table.name, **mine).keys() - staged.tables.get(table.name, {}).keys()
+        ):
             staged.remove(table, name)
 
 
@@ -132,7 +144,9 @@ def _manifest(contract: Contract, results: list[ObjectResult]) -> pa.Table:
     return pa.Table.from_pylist(rows, MANIFEST.schema)
 
 
-def _conserved(contract: Contract, landed: date, results: list[ObjectResult], staged: Staged) -> Tally:
+def _conserved(
+    contract: Contract, landed: date, results: list[ObjectResult], staged: Staged
+) -> Tally:
     """What normalize kept is what the files of the landed date hold."""
     entries = [
         entry

@@ -20,7 +20,9 @@ from etl import layout
 from etl.errors import ContractError
 
 UNATTRIBUTED = "UNATTRIBUTED"
-YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same language, ten times faster in C
+YAML_LOADER = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # the same language, ten times faster in C
 DATE_PARTS = {"yyyy": r"(?P<yyyy>\d{4})", "MM": r"(?P<MM>\d{2})", "dd": r"(?P<dd>\d{2})"}
 
 
@@ -132,7 +134,9 @@ class Contract(Part):
         if unknown := set(self.identity.columns) - names:
             raise ValueError(f"usage.identity names unknown properties: {sorted(unknown)}")
         if unknown := set(self.labels.daily) - set(self.labels.allowed):
-            raise ValueError(f"usage.labels.daily holds keys that are not allowed: {sorted(unknown)}")
+            raise ValueError(
+                f"usage.labels.daily holds keys that are not allowed: {sorted(unknown)}"
+            )
         if not self.attribution or self.attribution[-1].rule != "none":
             raise ValueError("usage.attribution must end with the rule none (UNATTRIBUTED)")
         return self

@@ -20,7 +20,13 @@ from etl.tally import Tally
 
 
 def deduplicate(
-    settings: Settings, lake: Store, contract: Contract, base: Release, usage_date: date, folder: Path, out: Staged
+    settings: Settings,
+    lake: Store,
+    contract: Contract,
+    base: Release,
+    usage_date: date,
+    folder: Path,
+    out: Staged,
 ) -> list[Tally]:
     """Stage usage_event, duplicate, correction and tally of one stream and date."""
     own = base.partitions("usage_arrival", stream=contract.stream, usage_date=usage_date)
@@ -32,7 +38,9 @@ def deduplicate(
         sql.create(engine, "duplicate_row", "usage/duplicate")
         sql.create(engine, "correction_row", "usage/correction")
         sql.create(engine, "event_row", "usage/usage_event")
-        inputs = tuple(file["sha256"] for entry in (*own.values(), *foreign) for file in entry["files"])
+        inputs = tuple(
+            file["sha256"] for entry in (*own.values(), *foreign) for file in entry["files"]
+        )
         partition = {"stream": contract.stream, "usage_date": usage_date}
         out.add(engine, USAGE_EVENT, "FROM event_row", partition, inputs)
         out.add(engine, DUPLICATE, "FROM duplicate_row", partition)
@@ -55,7 +63,9 @@ def _foreign(
     """Arrivals of other dates in the deduplication window that share a key with this date."""
     window = timedelta(days=contract.discovery.late_window_days + 1)
     keys = base.partitions("usage_key", stream=contract.stream)
-    near = {name: entry for name, entry in keys.items() if abs(_usage_date(name) - usage_date) <= window}
+    near = {
+        name: entry for name, entry in keys.items() if abs(_usage_date(name) - usage_date) <= window
+    }
     own = [entry for name, entry in near.items() if _usage_date(name) == usage_date]
     other = [entry for name, entry in near.items() if _usage_date(name) != usage_date]
     staged.give(engine, lake, "own_key", "usage_key", own, folder)
@@ -71,7 +81,9 @@ def _usage_date(name: str) -> date:
     return date.fromisoformat(layout.partition_values(name)["usage_date"])
 
 
-def _tallies(engine: duckdb.DuckDBPyConnection, contract: Contract, usage_date: date) -> list[Tally]:
+def _tallies(
+    engine: duckdb.DuckDBPyConnection, contract: Contract, usage_date: date
+) -> list[Tally]:
     """One tally a meter and one over all; OutOfBalance unless each adds up."""
     scope = {
         "stage": "deduplicate",

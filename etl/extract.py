@@ -72,7 +72,12 @@ def key_date(contract: Contract, key: str) -> date | None:
 
 
 def _pin_due(
-    landing: Store, contract: Contract, found: Listing, landed: date, dates: set[date], covered: Covered
+    landing: Store,
+    contract: Contract,
+    found: Listing,
+    landed: date,
+    dates: set[date],
+    covered: Covered,
 ) -> list[Landed]:
     new = uncovered(contract, found, covered)
     if contract.discovery.dated:
@@ -82,7 +87,9 @@ def _pin_due(
     else:
         arrived = _pin(landing, contract, new)
         due = {landed} | {one.landed_date for one in arrived if one.landed_date in dates}
-        old = [key for day in due for key in covered.get(day, {}) if key in found and key not in new]
+        old = [
+            key for day in due for key in covered.get(day, {}) if key in found and key not in new
+        ]
         objects = [one for one in arrived if one.landed_date in due] + _pin(landing, contract, old)
     _refuse_vanished(landing, contract, objects, due, covered)
     return sorted(objects, key=lambda one: one.pinned.key)
@@ -117,7 +124,11 @@ def _landed(contract: Contract, pinned: Pinned) -> Landed:
 def _moved(before: Listing, after: Listing, objects: list[Landed]) -> set[str]:
     """Keys that came, went or changed between the listings, or were pinned as something else."""
     differ = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    pinned = {one.pinned.key for one in objects if after.get(one.pinned.key, ("", 0))[0] != one.pinned.etag}
+    pinned = {
+        one.pinned.key
+        for one in objects
+        if after.get(one.pinned.key, ("", 0))[0] != one.pinned.etag
+    }
     return differ | pinned
 
 
@@ -130,7 +141,9 @@ def _prefixes(contract: Contract, dates: Iterable[date] | None) -> set[str]:
 
 
 def _strftime(path: str) -> str:
-    return path.replace("%", "%%").replace("{yyyy}", "%Y").replace("{MM}", "%m").replace("{dd}", "%d")
+    return (
+        path.replace("%", "%%").replace("{yyyy}", "%Y").replace("{MM}", "%m").replace("{dd}", "%d")
+    )
 
 
 def _head(path: str) -> str:

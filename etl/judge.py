@@ -12,7 +12,9 @@ from pathlib import Path
 SITE = "data_docs"
 
 
-def judge(suite: dict, violations: dict[str, int], run_name: str, moment: datetime, site: Path) -> list[dict]:
+def judge(
+    suite: dict, violations: dict[str, int], run_name: str, moment: datetime, site: Path
+) -> list[dict]:
     """One result a rule: {"rule", "severity", "success", "violations"}; writes the site's pages.
 
     `moment` stands in for the run's time, so that the pages of equal data have equal names.
@@ -33,7 +35,9 @@ def judge(suite: dict, violations: dict[str, int], run_name: str, moment: dateti
     return sorted(results, key=lambda one: one["rule"])
 
 
-def _checkpoint(suite: dict, violations: dict[str, int], run_name: str, moment: datetime, site: Path) -> list[dict]:
+def _checkpoint(
+    suite: dict, violations: dict[str, int], run_name: str, moment: datetime, site: Path
+) -> list[dict]:
     import great_expectations as gx  # seconds to import: only where a table is judged
     import pandas as pd
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -68,5 +72,8 @@ def _site(folder: Path) -> dict:
     return {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)},
+        "store_backend": {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(folder),
+        },
     }

@@ -16,7 +16,14 @@ import pyarrow.parquet as pq
 from etl.tables import Table
 
 ROW_GROUP_ROWS = 122_880
-UNIQUE = {"idempotency_key", "record_key", "raw_text", "source_event_id", "key_hash", "corrects_hash"}
+UNIQUE = {
+    "idempotency_key",
+    "record_key",
+    "raw_text",
+    "source_event_id",
+    "key_hash",
+    "corrects_hash",
+}
 DELTA = {"timestamp", "bigint"}
 
 
@@ -30,7 +37,9 @@ class File:
     rows: int
 
 
-def export(connection: duckdb.DuckDBPyConnection, query: str, table: Table, path: Path) -> File | None:
+def export(
+    connection: duckdb.DuckDBPyConnection, query: str, table: Table, path: Path
+) -> File | None:
     """Write the rows of `query` in the table's total order; None where there are no rows.
 
     The order makes the file: `query` must give each row once, and the table's order must be total.
@@ -81,7 +90,9 @@ def _options(table: Table) -> dict:
     return {
         "compression": "zstd",
         "use_dictionary": names,
-        "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in table.columns if c.type in DELTA},
+        "column_encoding": {
+            c.name: "DELTA_BINARY_PACKED" for c in table.columns if c.type in DELTA
+        },
         "write_page_checksum": True,
         "store_schema": False,
     }

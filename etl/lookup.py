@@ -2,8 +2,9 @@
 
 from datetime import date
 
-from etl import contract, extract, layout, mapping, release, settings, sql, staged, statement_text as text
+from etl import contract, extract, layout, mapping, release, settings, sql, staged
 from etl import statement as statements
+from etl import statement_text as text
 from etl.errors import SourceError
 from etl.release import Release
 from etl.settings import Location
@@ -31,7 +32,9 @@ def covered(work: Work, base: Release) -> extract.Covered:
     with work.scratch() as folder, sql.connect(work.settings) as engine:
         manifests = list(base.partitions(MANIFEST.name, stream=work.stream).values())
         staged.give(engine, work.lake, "manifest", MANIFEST.name, manifests, folder)
-        for row in sql.rows(engine, "SELECT landed_date, raw_object_key, raw_object_etag FROM manifest"):
+        for row in sql.rows(
+            engine, "SELECT landed_date, raw_object_key, raw_object_etag FROM manifest"
+        ):
             found.setdefault(row["landed_date"], {})[row["raw_object_key"]] = row["raw_object_etag"]
     return found
 
@@ -73,7 +76,9 @@ def open_release(number: int | None = None) -> tuple[Release, Location]:
 
 def newest_usage_date() -> date:
     found, lake = open_release()
-    days = [layout.partition_values(name)["usage_date"] for name in found.partitions(USAGE_DAILY.name)]
+    days = [
+        layout.partition_values(name)["usage_date"] for name in found.partitions(USAGE_DAILY.name)
+    ]
     if not days:
         raise SourceError(f"nothing is published in {lake.url()} yet: ingest and build first")
     return date.fromisoformat(max(days))

@@ -75,7 +75,12 @@ class ObjectResult:
 
     def to_json(self) -> dict:
         counts = [[meter, unit, _text(count)] for (meter, unit), count in self.counts.items()]
-        return {"landed": self.landed.to_json(), "sha256": self.sha256, "outcome": self.outcome, "counts": counts}
+        return {
+            "landed": self.landed.to_json(),
+            "sha256": self.sha256,
+            "outcome": self.outcome,
+            "counts": counts,
+        }
 
     def tallies(self, stream: str) -> list[Tally]:
         """Raises OutOfBalance unless every record, measure and quantity is accounted for."""
@@ -104,7 +109,10 @@ def result_from_json(one: dict) -> ObjectResult:
 
 
 def _text(count: Count) -> dict:
-    return {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(count).items()}
+    return {
+        name: str(value) if isinstance(value, Decimal) else value
+        for name, value in asdict(count).items()
+    }
 
 
 def _count(values: dict) -> Count:

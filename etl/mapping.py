@@ -23,19 +23,25 @@ LINEAGE += ("sequence_scope", "sequence_id", "record_key", "parse_reason")
 OPTIONAL = {
     name: kind
     for name, kind in USAGE_ARRIVAL.sql_columns.items()
-    if name not in (*LINEAGE, "idempotency_key", "stream", "schema_version", "usage_date", "time_quality")
+    if name
+    not in (*LINEAGE, "idempotency_key", "stream", "schema_version", "usage_date", "time_quality")
     and name not in ("ingested_at", "run_id")
 }
-MAPPED = {"record_id": "BIGINT"} | OPTIONAL | {"sample_weight": "VARCHAR", "reject_reason": "VARCHAR"}
+MAPPED = (
+    {"record_id": "BIGINT"} | OPTIONAL | {"sample_weight": "VARCHAR", "reject_reason": "VARCHAR"}
+)
 EXACT = {"quantity": ("DECIMAL", "INTEGER", "BIGINT")}  # a double would have lost digits
-
 
 
 def prepare(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     """Bind what the contract says as tables; ContractError where its SQL does not fit."""
     rules = [one.rule for one in contract.attribution]
-    maps = [(one.rule, key, tenant) for one in contract.attribution for key, tenant in one.map.items()]
-    engine.execute("CREATE OR REPLACE TEMP TABLE attribution_map(rule VARCHAR, key VARCHAR, tenant_id VARCHAR)")
+    maps = [
+        (one.rule, key, tenant) for one in contract.attribution for key, tenant in one.map.items()
+    ]
+    engine.execute(
+        "CREATE OR REPLACE TEMP TABLE attribution_map(rule VARCHAR, key VARCHAR, tenant_id VARCHAR)"
+    )
     if maps:
         engine.executemany("INSERT INTO attribution_map VALUES (?, ?, ?)", maps)
     engine.register("attribution_rule", pa.table({"rule": pa.array(rules, pa.string())}))
@@ -48,12 +54,24 @@ def prepare(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 def _check(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     where = f"sql/{contract.mapping.sql}.sql of {contract.stream} {contract.version}"
     try:
-        found = {row["column_name"]: row["column_type"] for row in sql.rows(engine, f"DESCRIBE {query(contract)}")}
+        found = {
+            row["column_name"]: row["column_type"]
+            for row in sql.rows(engine, f"DESCRIBE {query(contract)}")
+        }
     except (duckdb.Error, OSError) as error:
         raise ContractError(f"{where}: {error}") from error
     if unknown := sorted(found.keys() - MAPPED.keys()):
         raise ContractError(f"{where}: gives columns that usage_event/1 does not have: {unknown}")
-    needed = {"record_id", "source", "attribution", "meter", "unit", "quantity", "event_time", "tenant_id"}
+    needed = {
+        "record_id",
+        "source",
+        "attribution",
+        "meter",
+        "unit",
+        "quantity",
+        "event_time",
+        "tenant_id",
+    }
     if missing := sorted(needed - found.keys()):
         raise ContractError(f"{where}: does not give {missing}")
     for column, kinds in EXACT.items():
@@ -62,7 +80,10 @@ def _check(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 
 
 def bind(
-    engine: duckdb.DuckDBPyConnection, contract: Contract, chunk: pa.Table, objects: Sequence[Landed]
+    engine: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    chunk: pa.Table,
+    objects: Sequence[Landed],
 ) -> None:
     """Make `record` (lineage and judgement of the reader) and `raw` (what the contract's SQL may see)."""
     numbers = pa.array(range(chunk.num_rows), pa.int64())
@@ -85,12 +106,18 @@ def map_records(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
         f"{name}::{kind} AS {name}" if name in columns else f"NULL::{kind} AS {name}"
         for name, kind in MAPPED.items()
     )
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE mapped AS SELECT {mapped} FROM ({query(contract)})")
+    engine.execute(
+        f"CREATE OR REPLACE TEMP TABLE mapped AS SELECT {mapped} FROM ({query(contract)})"
+    )
 
 
 def _parse(contract: Contract) -> str:
     """SELECT that turns lines into one text column a property."""
-    kept = [one for one in contract.properties if one.privacy != "drop" or one.name in contract.identity.columns]
+    kept = [
+        one
+        for one in contract.properties
+        if one.privacy != "drop" or one.name in contract.identity.columns
+    ]
     if contract.reader.format == "text_lines":
         fields = {one.name: f"fields.g{one.path}" for one in kept}
         names = ", ".join(f"'g{n}'" for n in range(_groups(contract.reader.pattern or "") + 1))

@@ -57,7 +57,9 @@ def _normalize_chunk(
         allowed_labels=list(contract.labels.allowed),
     )
     arrival = sql.column_list(USAGE_ARRIVAL.sql_columns)
-    accepted = engine.sql(f"SELECT {arrival} FROM arrival WHERE reject_reason IS NULL").to_arrow_table()
+    accepted = engine.sql(
+        f"SELECT {arrival} FROM arrival WHERE reject_reason IS NULL"
+    ).to_arrow_table()
     output.accepted.write(lake.shaped(accepted, USAGE_ARRIVAL.schema))
     names = {"stream": contract.stream, "version": contract.version}
     refused = engine.sql(sql.model("usage/quarantine"), params=names).to_arrow_table()
@@ -74,7 +76,11 @@ def _count(engine: duckdb.DuckDBPyConnection, results: list[ObjectResult]) -> No
 
 
 def _records(
-    landing: Store, contract: Contract, objects: Iterable[Landed], folder: Path, results: list[ObjectResult]
+    landing: Store,
+    contract: Contract,
+    objects: Iterable[Landed],
+    folder: Path,
+    results: list[ObjectResult],
 ) -> Iterator[pa.Table]:
     """Record tables of all objects, each with its object_id; an unreadable object gives none."""
     for number, landed in enumerate(objects):
@@ -94,7 +100,10 @@ def _chunks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)
-        if sum(t.num_rows for t in waiting) >= CHUNK_RECORDS or sum(t.nbytes for t in waiting) >= CHUNK_BYTES:
+        if (
+            sum(t.num_rows for t in waiting) >= CHUNK_RECORDS
+            or sum(t.nbytes for t in waiting) >= CHUNK_BYTES
+        ):
             yield pa.concat_tables(waiting)
             waiting = []
     if waiting:
@@ -126,8 +135,12 @@ class _Output:
     """The two staged files of a batch; closed together."""
 
     def __init__(self, folder: Path) -> None:
-        self.accepted = pq.ParquetWriter(folder / "accepted.parquet", USAGE_ARRIVAL.schema, compression="zstd")
-        self.refused = pq.ParquetWriter(folder / "refused.parquet", QUARANTINE.schema, compression="zstd")
+        self.accepted = pq.ParquetWriter(
+            folder / "accepted.parquet", USAGE_ARRIVAL.schema, compression="zstd"
+        )
+        self.refused = pq.ParquetWriter(
+            folder / "refused.parquet", QUARANTINE.schema, compression="zstd"
+        )
 
     def __enter__(self) -> "_Output":
         return self

@@ -36,7 +36,9 @@ def install(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
     The pads are the key: never do this on a database file, nor with query logging on.
     """
     install_screen(connection)
-    padded = (hashlib.sha256(key).digest() if len(key) > BLOCK_BYTES else key).ljust(BLOCK_BYTES, b"\0")
+    padded = (hashlib.sha256(key).digest() if len(key) > BLOCK_BYTES else key).ljust(
+        BLOCK_BYTES, b"\0"
+    )
     inner = bytes(byte ^ 0x36 for byte in padded).hex()
     outer = bytes(byte ^ 0x5C for byte in padded).hex()
     connection.execute(f"""

@@ -16,7 +16,13 @@ ATTEMPTS = 20
 
 
 def publish_arrivals(
-    settings: Settings, lake: Store, contract: Contract, base: int, run: str, tables: Changes, now: datetime
+    settings: Settings,
+    lake: Store,
+    contract: Contract,
+    base: int,
+    run: str,
+    tables: Changes,
+    now: datetime,
 ) -> tuple[Release, list[date]]:
     """Publish the arrivals of landed dates; returns the release and the usage dates to build again.
 
@@ -35,7 +41,9 @@ def publish_arrivals(
     raise StaleInput(f"{contract.stream}: {ATTEMPTS} other publishers were faster: run again")
 
 
-def publish_build(lake: Store, stream: str, usage_date: date, base: int, run: str, tables: Changes, now: datetime) -> Release:
+def publish_build(
+    lake: Store, stream: str, usage_date: date, base: int, run: str, tables: Changes, now: datetime
+) -> Release:
     """Publish events, daily totals and ledgers of one stream and date."""
     change = Change(run, base, tables, built=(f"{stream}/{usage_date}",))
     release = commit(lake, change, now)
@@ -49,7 +57,11 @@ def follow(lake: Store, release: Release) -> None:
     if not release.number:
         return
     seen = lake.read(layout.VIEWS)
-    if seen and int(seen.metadata.get("release", 0)) >= release.number and lake.read(layout.CATALOG):
+    if (
+        seen
+        and int(seen.metadata.get("release", 0)) >= release.number
+        and lake.read(layout.CATALOG)
+    ):
         return
     with tempfile.TemporaryDirectory() as folder:
         path = catalog.catalog(release, lake.location, Path(folder) / "catalog.duckdb")
@@ -57,7 +69,9 @@ def follow(lake: Store, release: Release) -> None:
     advance(lake, layout.VIEWS, catalog.views(release, lake.location).encode(), release.number)
 
 
-def _touched(settings: Settings, lake: Store, contract: Contract, newest: Release, tables: Changes) -> list[date]:
+def _touched(
+    settings: Settings, lake: Store, contract: Contract, newest: Release, tables: Changes
+) -> list[date]:
     changed = {
         name: entry
         for name, entry in tables.get("usage_arrival", {}).items()
@@ -71,12 +85,20 @@ def _touched(settings: Settings, lake: Store, contract: Contract, newest: Releas
     others = {
         name: entry
         for name, entry in live.items()
-        if _usage_date(name) not in days and min(days) - window <= _usage_date(name) <= max(days) + window
+        if _usage_date(name) not in days
+        and min(days) - window <= _usage_date(name) <= max(days) + window
     }
     old = [live[name] for name in changed if name in live]
     new = [entry for name in changed if (entry := tables["usage_key"][name])]
-    with tempfile.TemporaryDirectory(dir=settings.scratch) as scratch, sql.connect(settings) as engine:
-        for view, entries in (("old_key", old), ("new_key", new), ("live_key", list(others.values()))):
+    with (
+        tempfile.TemporaryDirectory(dir=settings.scratch) as scratch,
+        sql.connect(settings) as engine,
+    ):
+        for view, entries in (
+            ("old_key", old),
+            ("new_key", new),
+            ("live_key", list(others.values())),
+        ):
             staged.give(engine, lake, view, "usage_key", entries, Path(scratch))
         rows = sql.rows(engine, sql.model("usage/touched_date"))
     return sorted(days | {row["usage_date"] for row in rows})

@@ -118,7 +118,13 @@ def _table(numbers: list[int], raw: list[bytes], record: int, reader: Reader) ->
         line = _exact_numbers(line, text)
     records = pa.array(range(record, record + len(raw)), pa.int64())
     return pa.table(
-        [pa.array(numbers, pa.int64()), records, line, pa.array(raw, pa.binary()), pa.array(reasons, pa.string())],
+        [
+            pa.array(numbers, pa.int64()),
+            records,
+            line,
+            pa.array(raw, pa.binary()),
+            pa.array(reasons, pa.string()),
+        ],
         schema=SCHEMA,
     )
 
@@ -151,7 +157,9 @@ def _array_elements(path: Path, reader: Reader) -> Iterator[pa.Table]:
     """Elements of the array under `records_key`, each with its exact text."""
     try:
         text = path.read_bytes().removeprefix(BOM).decode()
-        elements = [text[start:end].encode() for start, end in _spans(text, reader.records_key or "")]
+        elements = [
+            text[start:end].encode() for start, end in _spans(text, reader.records_key or "")
+        ]
     except (ValueError, RecursionError) as error:
         raise Unreadable("object_not_json") from error
     for start in range(0, len(elements), 10_000):
@@ -191,5 +199,3 @@ def _skip(text: str, position: int, characters: str) -> int:
     while position < len(text) and text[position] in characters:
         position += 1
     return position
-
-

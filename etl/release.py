@@ -80,7 +80,9 @@ def latest(store: Store) -> Release:
     return found
 
 
-def publish(store: Store, change: Change, now: datetime, only_after: int | None = None) -> Release | None:
+def publish(
+    store: Store, change: Change, now: datetime, only_after: int | None = None
+) -> Release | None:
     """Commit a change as the next release, or return the newest one where nothing differs.
 
     Raises StaleInput where a partition of the change was published by another run after `base`. With

@@ -44,7 +44,9 @@ def model(name: str) -> str:
     return (SQL / f"{name}.sql").read_text()
 
 
-def give(connection: duckdb.DuckDBPyConnection, inputs: Inputs, like: Mapping[str, Mapping[str, str]]) -> None:
+def give(
+    connection: duckdb.DuckDBPyConnection, inputs: Inputs, like: Mapping[str, Mapping[str, str]]
+) -> None:
     """Bind inputs by name: an Arrow table, or Parquet files; no files give an empty view whose
     columns are those of `like[name]`."""
     for name, rows in inputs.items():

@@ -45,7 +45,9 @@ class Staged:
             key = layout.data(table.name, name, file.sha256)
             self.store.create_file(key, file.path)
             entry = {
-                "files": [{"key": key, "sha256": file.sha256, "bytes": file.bytes, "rows": file.rows}],
+                "files": [
+                    {"key": key, "sha256": file.sha256, "bytes": file.bytes, "rows": file.rows}
+                ],
                 "totals": control_totals(engine, table, file.path),
                 "contract": self.contract,
                 "inputs": sorted(inputs),
@@ -58,11 +60,13 @@ class Staged:
         self.tables.setdefault(table.name, {})[name] = None
 
     def save(self, key: str) -> None:
-        self.store.write(key, json.dumps({"contract": self.contract, "tables": self.tables}).encode())
+        self.store.write(
+            key, json.dumps({"contract": self.contract, "tables": self.tables}).encode()
+        )
 
 
 def control_totals(engine: duckdb.DuckDBPyConnection, table: Table, path: Path) -> dict[str, str]:
-    """"meter unit" -> exact quantity of a file as it was written, for tables that hold quantities."""
+    """ "meter unit" -> exact quantity of a file as it was written, for tables that hold quantities."""
     if not {"meter", "unit", "quantity"} <= table.sql_columns.keys():
         return {}
     found = sql.rows(
@@ -78,13 +82,22 @@ def fetch(store: Store, entries: list[Entry], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
 
     def get(one: dict) -> Path:
-        return store.fetch_verified(one["key"], one["sha256"], folder / one["key"].replace("/", "_"))
+        return store.fetch_verified(
+            one["key"], one["sha256"], folder / one["key"].replace("/", "_")
+        )
 
     with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
         return list(pool.map(get, files(entries)))
 
 
-def give(engine: duckdb.DuckDBPyConnection, store: Store, name: str, table: str, entries: list[Entry], folder: Path) -> None:
+def give(
+    engine: duckdb.DuckDBPyConnection,
+    store: Store,
+    name: str,
+    table: str,
+    entries: list[Entry],
+    folder: Path,
+) -> None:
     """Bind partitions of a table under a name; without any, the table is empty."""
     sql.give(engine, {name: fetch(store, entries, folder / name)}, {name: ALL[table].sql_columns})
 

@@ -21,7 +21,12 @@ from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.validate import Subject
 from etl.work import Work, begin, entries
 
-__all__ = ["build_streams", "query_hint", "statement_text", "streams"]  # what DAGs ask besides stages
+__all__ = [
+    "build_streams",
+    "query_hint",
+    "statement_text",
+    "streams",
+]  # what DAGs ask besides stages
 BATCH_BYTES = 256 << 20
 BATCH_OBJECTS = 1000
 
@@ -56,7 +61,9 @@ def normalize(stream: str, run: str, batch: int) -> dict:
     start, end = plan["batches"][batch]
     objects = [manifest.from_json(one) for one in plan["objects"][start:end]]
     with work.scratch() as folder:
-        results = normalization.normalize(work.settings, work.landing, work.contract, objects, folder)
+        results = normalization.normalize(
+            work.settings, work.landing, work.contract, objects, folder
+        )
         for name in ("accepted.parquet", "refused.parquet"):
             work.save_file(folder / name, _batch(batch), name)
     work.save([one.to_json() for one in results], _batch(batch), "results.json")
@@ -70,7 +77,9 @@ def collect(stream: str, run: str) -> dict:
     batches = [_batch(n) for n in range(len(plan["batches"]))]
     with work.scratch() as folder:
         results = [
-            manifest.result_from_json(one) for batch in batches for one in work.load(batch, "results.json")
+            manifest.result_from_json(one)
+            for batch in batches
+            for one in work.load(batch, "results.json")
         ]
         accepted, refused = (
             [work.fetch(folder / f"{batch}-{name}", batch, name) for batch in batches]
@@ -78,7 +87,9 @@ def collect(stream: str, run: str) -> dict:
         )
         dates = [date.fromisoformat(day) for day in plan["landed_dates"]]
         out, base = work.staged(folder), work.base(plan["base"])
-        collection.collect(work.settings, work.contract, base, dates, results, accepted, refused, out)
+        collection.collect(
+            work.settings, work.contract, base, dates, results, accepted, refused, out
+        )
     work.save(out.tables, "collected.json")
     return _summary(stream, results) | {"partitions": len(out.tables.get(USAGE_ARRIVAL.name, {}))}
 
@@ -93,7 +104,9 @@ def validate_arrivals(stream: str, run: str) -> dict:
         if entry is None or not arrivals:
             continue
         tallies = entries(tables, "tally", f"date={day}")
-        subject = Subject(USAGE_ARRIVAL, work.contract, date.fromisoformat(day), None, arrivals, tallies)
+        subject = Subject(
+            USAGE_ARRIVAL, work.contract, date.fromisoformat(day), None, arrivals, tallies
+        )
         entry["validation"] = _validate(work, subject)
         results[day] = work.lake.location.url(entry["validation"])
     work.save(tables, "validated.json")
@@ -136,7 +149,9 @@ def aggregate(usage_date: date, stream: str, run: str) -> dict:
     with work.scratch() as folder:
         out = work.staged(folder, plan["tables"])
         base = work.base(plan["base"])
-        tallies = aggregation.aggregate(work.settings, work.lake, work.contract, base, usage_date, folder, out)
+        tallies = aggregation.aggregate(
+            work.settings, work.lake, work.contract, base, usage_date, folder, out
+        )
     work.save(plan | {"tables": out.tables}, str(usage_date), "daily.json")
     return tally.summary(tallies)
 
@@ -164,7 +179,10 @@ def publish(usage_date: date, stream: str, run: str) -> dict:
         work.lake, stream, usage_date, plan["base"], run, plan["tables"], _now()
     )
     daily = done.partitions(USAGE_DAILY.name, stream=stream, usage_date=usage_date)
-    return {"release": done.number, "totals": {k: v for one in daily.values() for k, v in one["totals"].items()}}
+    return {
+        "release": done.number,
+        "totals": {k: v for one in daily.values() for k, v in one["totals"].items()},
+    }
 
 
 def ingest(stream: str, landed_date: date, run: str) -> dict:

@@ -20,7 +20,11 @@ def statement(release: Release, lake: Location, usage_date: date) -> dict:
     """Everything a release knows of a usage date; quantities as text, never as floats."""
     with catalog.open_release(release, lake) as engine:
         found = {name: _rows(engine, f"report/statement_{name}", usage_date) for name in REPORTS}
-        gaps = [row for row in sql.rows(engine, sql.model("reconcile/sequence_gap")) if row["landed_date"] == usage_date]
+        gaps = [
+            row
+            for row in sql.rows(engine, sql.model("reconcile/sequence_gap"))
+            if row["landed_date"] == usage_date
+        ]
     streams = sorted({row["stream"] for rows in found.values() for row in rows})
     return {
         "statement": SHAPE,
@@ -35,7 +39,9 @@ def _rows(engine: duckdb.DuckDBPyConnection, model: str, day: date) -> list[dict
     return sql.rows(engine, sql.model(model), {"day": day})
 
 
-def _stream(release: Release, lake: Location, day: date, stream: str, found: dict, gaps: list[dict]) -> dict:
+def _stream(
+    release: Release, lake: Location, day: date, stream: str, found: dict, gaps: list[dict]
+) -> dict:
     mine = {name: [row for row in rows if row["stream"] == stream] for name, rows in found.items()}
     landed = _first(mine["landed"])
     arrival, correction = _first(mine["arrival"]), _first(mine["correction"])
@@ -60,7 +66,9 @@ def _stream(release: Release, lake: Location, day: date, stream: str, found: dic
             "clamped": arrival.get("clamped", 0),
             "adjusts": arrival.get("adjusts", 0),
             "duplicates": [_without_stream(row) for row in mine["duplicate"]],
-            "conflicts": sum(row["records"] for row in mine["duplicate"] if row["class"] == "conflict"),
+            "conflicts": sum(
+                row["records"] for row in mine["duplicate"] if row["class"] == "conflict"
+            ),
             "records_voided": correction.get("records_voided", 0),
             "voids": correction.get("voids", 0),
             "voids_unmatched": correction.get("voids_unmatched", 0),
@@ -87,18 +95,36 @@ def _completeness(landed: dict, gaps: list[dict]) -> dict:
         "evidence": "sequence",
         "received": landed["sequenced"],
         "missing": sum(row["missing"] for row in gaps),
-        "gaps": [{name: row[name] for name in ("sequence_scope", "first_missing", "missing", "raw_object_key")} for row in gaps],
+        "gaps": [
+            {
+                name: row[name]
+                for name in ("sequence_scope", "first_missing", "missing", "raw_object_key")
+            }
+            for row in gaps
+        ],
     }
 
 
 def _change(release: Release, day: date, stream: str, rows: list[dict]) -> dict:
     daily = release.partitions("usage_daily", stream=stream, usage_date=day)
     if not daily:
-        return {"kind": "not_published", "release": None, "replaces": None, "cause": None, "totals": []}
+        return {
+            "kind": "not_published",
+            "release": None,
+            "replaces": None,
+            "cause": None,
+            "totals": [],
+        }
     (entry,) = daily.values()
     latest = [row for row in rows if row["replaced"] < entry["since"]]
     if not latest:
-        return {"kind": "first", "release": entry["since"], "replaces": None, "cause": None, "totals": []}
+        return {
+            "kind": "first",
+            "release": entry["since"],
+            "replaces": None,
+            "cause": None,
+            "totals": [],
+        }
     names = ("meter", "unit", "old_quantity", "new_quantity", "difference")
     return {
         "kind": "restated",
@@ -117,6 +143,9 @@ def _validation(release: Release, lake: Location, day: date, stream: str) -> dic
         for entry in release.partitions(table, stream=stream, usage_date=day).values()
     }
     return {
-        table: {"results": lake.url(key), "docs": lake.url(f"{layout.DOCS}/{table}/{stream}.{day}/index.html")}
+        table: {
+            "results": lake.url(key),
+            "docs": lake.url(f"{layout.DOCS}/{table}/{stream}.{day}/index.html"),
+        }
         for table, key in kept.items()
     }

@@ -4,7 +4,13 @@
 def text(found: dict) -> str:
     head = f"Usage date {found['usage_date']} (UTC), release {found['release']}"
     parts = [part for one in found["streams"] for part in ("", *_stream(one))]
-    return "\n".join([head, "=" * len(head), *(parts or ["", "Nothing landed and nothing is charged to this day."])])
+    return "\n".join(
+        [
+            head,
+            "=" * len(head),
+            *(parts or ["", "Nothing landed and nothing is charged to this day."]),
+        ]
+    )
 
 
 def _stream(one: dict) -> list[str]:
@@ -13,7 +19,9 @@ def _stream(one: dict) -> list[str]:
     lines += _landed(one["landed"]) + _completeness(one["completeness"]) + _usage(one["usage"])
     lines += [_total(row) for row in one["totals"]] or ["  total         nothing published"]
     lines += _change(one["change"])
-    lines += [f"  validated     {table}: {where['docs']}" for table, where in one["validation"].items()]
+    lines += [
+        f"  validated     {table}: {where['docs']}" for table, where in one["validation"].items()
+    ]
     return lines
 
 
@@ -49,8 +57,14 @@ def _usage(usage: dict) -> list[str]:
         f"{_n(usage['adjusts'])} adjusts"
     ]
     for row in usage["duplicates"]:
-        differs = f", {_q(row['difference_to_kept'])} against what is kept" if row["class"] == "conflict" else ""
-        lines.append(f"    {row['class']:<12}{_n(row['records']):>10} x {row['meter']}: {_q(row['quantity'])} {row['unit']} kept out{differs}")
+        differs = (
+            f", {_q(row['difference_to_kept'])} against what is kept"
+            if row["class"] == "conflict"
+            else ""
+        )
+        lines.append(
+            f"    {row['class']:<12}{_n(row['records']):>10} x {row['meter']}: {_q(row['quantity'])} {row['unit']} kept out{differs}"
+        )
     if usage["records_voided"] or usage["voids"]:
         lines.append(
             f"    {_n(usage['records_voided'])} records voided; {_n(usage['voids'])} voids stand here, "
@@ -60,7 +74,9 @@ def _usage(usage: dict) -> list[str]:
 
 
 def _total(row: dict) -> str:
-    weighted = f", weighted {_q(row['weighted_quantity'])} (an estimate)" if row["sampled_events"] else ""
+    weighted = (
+        f", weighted {_q(row['weighted_quantity'])} (an estimate)" if row["sampled_events"] else ""
+    )
     return (
         f"  total         {row['meter']:<18}{_q(row['quantity']):>20} {row['unit']:<10}"
         f"{_n(row['events'])} events, {_n(row['tenants'])} tenants{weighted}"

@@ -153,7 +153,9 @@ class Store:
         """Upload a file under a key that holds its content hash; a rerun finds it and is done."""
         data = path.read_bytes()
         if not self.create(key, data):
-            raise Corrupt(f"{self.location.url(key)} holds other bytes than its name says: remove it")
+            raise Corrupt(
+                f"{self.location.url(key)} holds other bytes than its name says: remove it"
+            )
 
     def _conditional(self, key: str, data: bytes, conditions: dict) -> bool:
         for attempt in range(ATTEMPTS):
@@ -163,7 +165,9 @@ class Store:
             except ObjectChanged:
                 return False
             except StoreUnavailable as error:
-                conflict = isinstance(error.__cause__, ClientError) and _status(error.__cause__) == 409
+                conflict = (
+                    isinstance(error.__cause__, ClientError) and _status(error.__cause__) == 409
+                )
                 if not conflict or attempt == ATTEMPTS - 1:
                     raise
                 time.sleep(0.05 * 2**attempt)  # another conditional write is in flight
@@ -208,11 +212,15 @@ def _ours(error: ClientError, verb: str, url: str) -> Exception:
     code = error.response["Error"]["Code"]
     match _status(error):
         case 412:
-            return ObjectChanged(f"{verb} {url}: it was replaced meanwhile; run again to pin it anew")
+            return ObjectChanged(
+                f"{verb} {url}: it was replaced meanwhile; run again to pin it anew"
+            )
         case 403 | 401:
             return SettingError(f"{verb} {url}: {code}: check AWS_ACCESS_KEY_ID and its policy")
         case 404 if code == "NoSuchBucket":
-            return SettingError(f"{verb} {url}: the bucket does not exist: create it or fix the URL")
+            return SettingError(
+                f"{verb} {url}: the bucket does not exist: create it or fix the URL"
+            )
         case 404:
             return SourceError(f"{verb} {url}: there is no such object")
         case _:

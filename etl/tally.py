@@ -44,8 +44,17 @@ class Tally:
         parts = (self.rows_out, self.rows_duplicate, self.rows_quarantined, self.rows_sampled_out)
         self._balance("rows", self.rows_in, sum(parts) + self.rows_voided + self.rows_void)
         if self.meter is not None:
-            kept = (self.quantity_out, self.quantity_duplicate, self.quantity_quarantined, self.quantity_voided)
-            self._balance(f"{self.meter} in {self.unit}", self.quantity_in or ZERO, sum(q or ZERO for q in kept))
+            kept = (
+                self.quantity_out,
+                self.quantity_duplicate,
+                self.quantity_quarantined,
+                self.quantity_voided,
+            )
+            self._balance(
+                f"{self.meter} in {self.unit}",
+                self.quantity_in or ZERO,
+                sum(q or ZERO for q in kept),
+            )
 
     def _balance(self, what: str, came: int | Decimal, accounted: int | Decimal) -> None:
         if came != accounted:

@@ -72,13 +72,22 @@ def _bind(engine: duckdb.DuckDBPyConnection, lake: Store, subject: Subject, fold
     engine.execute(
         "CREATE OR REPLACE TEMP TABLE scope AS SELECT ? AS stream, ?::DATE AS usage_date, "
         "? AS late_window_days, ?::VARCHAR[] AS allowed_labels",
-        [contract.stream, subject.usage_date, contract.discovery.late_window_days, list(contract.labels.allowed)],
+        [
+            contract.stream,
+            subject.usage_date,
+            contract.discovery.late_window_days,
+            list(contract.labels.allowed),
+        ],
     )
     columns = subject.table.sql_columns
-    engine.register("expected_column", pa.table({"name": list(columns), "type": list(columns.values())}))
+    engine.register(
+        "expected_column", pa.table({"name": list(columns), "type": list(columns.values())})
+    )
     meters = {"meter": list(contract.meters), "unit": list(contract.meters.values())}
     engine.register("meter_unit", pa.table(meters))
-    engine.register("attribution_rule", pa.table({"rule": [one.rule for one in contract.attribution]}))
+    engine.register(
+        "attribution_rule", pa.table({"rule": [one.rule for one in contract.attribution]})
+    )
 
 
 def _rule(expectation: dict) -> str:
@@ -103,7 +112,11 @@ def _message(
         for one in failed
     ]
     where = f"{subject.table.name} of {subject.contract.stream}, {subject.day}"
-    return f"{where}: {len(failed)} expectations failed, nothing was published: " + "; ".join(lines) + f"; see {docs}"
+    return (
+        f"{where}: {len(failed)} expectations failed, nothing was published: "
+        + "; ".join(lines)
+        + f"; see {docs}"
+    )
 
 
 def _lineage(engine: duckdb.DuckDBPyConnection, subject: Subject, meta: dict) -> str:

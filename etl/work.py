@@ -64,14 +64,18 @@ class Work:
     def _read(self, *parts: str) -> bytes:
         body = self.lake.read(self._key(*parts))
         if body is None:
-            raise SourceError(f"{self.lake.location.url(self._key(*parts))} is missing: run the stage before first")
+            raise SourceError(
+                f"{self.lake.location.url(self._key(*parts))} is missing: run the stage before first"
+            )
         return body.data
 
 
 def begin(stream: str, run: str) -> Work:
     """Read settings and contract from the environment."""
     env = settings.from_environment()
-    return Work(run, env, Store(env.landing), Store(env.lake), contracts.load(env.contracts, stream))
+    return Work(
+        run, env, Store(env.landing), Store(env.lake), contracts.load(env.contracts, stream)
+    )
 
 
 def entries(tables: release.Changes, table: str, part: str) -> tuple[Entry, ...]:

@@ -10,7 +10,9 @@ from sample import generate, land
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m sample", description="Make a seeded sample of raw usage files.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sample", description="Make a seeded sample of raw usage files."
+    )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--first-day", type=date.fromisoformat, default=date(2026, 11, 18))
     parser.add_argument("--days", type=int, default=3)

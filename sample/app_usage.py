@@ -54,7 +54,9 @@ def _ordinary(rng: random.Random, today: Day, tomorrow: Day, truth: Truth) -> No
             _repeat(rng, event, n, today, tomorrow, truth)
 
 
-def _repeat(rng: random.Random, event: dict, n: int, today: Day, tomorrow: Day, truth: Truth) -> None:
+def _repeat(
+    rng: random.Random, event: dict, n: int, today: Day, tomorrow: Day, truth: Truth
+) -> None:
     """The same record again, delivered later: as it was, with another time, or with another quantity."""
     again, kind = json.loads(json.dumps(event)), "re_delivery"
     if n % 120 == 40:
@@ -152,7 +154,13 @@ def _object(day: date, partition: int, offset: int, n: int, lines: list[str]) ->
 
 def _event(rng: random.Random, moment: datetime, kind: str | None = None) -> dict:
     kind = kind or rng.choices(list(METERS), weights=(5, 3, 2))[0]
-    event: dict = {"specversion": "1.0", "id": _id(rng), "source": rng.choice(SOURCES), "type": kind, "time": _text(moment)}
+    event: dict = {
+        "specversion": "1.0",
+        "id": _id(rng),
+        "source": rng.choice(SOURCES),
+        "type": kind,
+        "time": _text(moment),
+    }
     subject = rng.choice((*TENANTS, *TENANTS, "", None))
     if subject is not None:
         event["subject"] = subject

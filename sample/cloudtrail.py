@@ -26,7 +26,9 @@ def generate(rng: random.Random, dates: list[date], truth: Truth) -> list[Landed
     objects = []
     for day in dates:
         for n in range(OBJECTS):
-            end = datetime.combine(day, time(0)) + timedelta(hours=4 * (n + 1)) - timedelta(minutes=2)
+            end = (
+                datetime.combine(day, time(0)) + timedelta(hours=4 * (n + 1)) - timedelta(minutes=2)
+            )
             records = [_record(rng, end, truth) for _ in range(RECORDS)]
             if n == 1:
                 records.append(repeated)
@@ -66,12 +68,17 @@ def _record(rng: random.Random, end: datetime, truth: Truth) -> dict:
     }
     if name == "GetObject":
         size = rng.randrange(0, 100_000)
-        record["additionalEventData"] = {"bytesTransferredIn": 0.0, "bytesTransferredOut": float(size)}
+        record["additionalEventData"] = {
+            "bytesTransferredIn": 0.0,
+            "bytesTransferredOut": float(size),
+        }
         truth.count(moment.date(), STREAM, "UNATTRIBUTED", BYTES, Decimal(size))
     return record
 
 
-def _object(rng: random.Random, delivered: datetime, records: list[dict], truth: Truth) -> LandedObject:
+def _object(
+    rng: random.Random, delivered: datetime, records: list[dict], truth: Truth
+) -> LandedObject:
     truth.land(STREAM, delivered.date(), objects=1, records=len(records))
     suffix = "".join(rng.choices(string.ascii_letters + string.digits, k=16))
     name = f"{ACCOUNT}_CloudTrail_{REGION}_{delivered:%Y%m%dT%H%MZ}_{suffix}.json.gz"

@@ -13,7 +13,9 @@ def land(sample: Sample, bucket: str, prefix: str, client: Any) -> int:
     An object that is there with the same bytes is left alone, so landing twice changes nothing.
     """
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    there = {one["Key"]: one["ETag"].strip('"') for page in pages for one in page.get("Contents", [])}
+    there = {
+        one["Key"]: one["ETag"].strip('"') for page in pages for one in page.get("Contents", [])
+    }
     new = 0
     for one in sample.objects:
         if there.get(prefix + one.key) != hashlib.md5(one.body, usedforsecurity=False).hexdigest():

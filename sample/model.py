@@ -47,15 +47,30 @@ class Truth:
     gaps: list[dict] = field(default_factory=list)
 
     def count(
-        self, day: date, stream: str, tenant: str, meter: tuple[str, str], quantity: Decimal, weight: int = 1
+        self,
+        day: date,
+        stream: str,
+        tenant: str,
+        meter: tuple[str, str],
+        quantity: Decimal,
+        weight: int = 1,
     ) -> None:
         """One measure that counts, on the UTC day it is charged to."""
-        total = self.totals.setdefault((str(day), stream, tenant, *meter), [Decimal(0), Decimal(0), 0])
+        total = self.totals.setdefault(
+            (str(day), stream, tenant, *meter), [Decimal(0), Decimal(0), 0]
+        )
         total[0] += quantity
         total[1] += quantity * weight
         total[2] += 1
 
-    def land(self, stream: str, landed: date, objects: int = 0, records: int = 0, refused: str | None = None) -> None:
+    def land(
+        self,
+        stream: str,
+        landed: date,
+        objects: int = 0,
+        records: int = 0,
+        refused: str | None = None,
+    ) -> None:
         """Objects and records as they land; a refused record names its reason."""
         counts = self.landed.setdefault((stream, str(landed)), Counter())
         counts.update(objects=objects, records=records)
@@ -75,11 +90,14 @@ class Truth:
                     "weighted_quantity": str(weighted),
                     "events": events,
                 }
-                for (day, stream, tenant, meter, unit), (quantity, weighted, events) in sorted(self.totals.items())
+                for (day, stream, tenant, meter, unit), (quantity, weighted, events) in sorted(
+                    self.totals.items()
+                )
             ],
             "landed": [self._landed(*name) for name in sorted(self.landed)],
             "duplicates": [
-                {"stream": stream, "class": kind, "records": n} for (stream, kind), n in sorted(self.duplicates.items())
+                {"stream": stream, "class": kind, "records": n}
+                for (stream, kind), n in sorted(self.duplicates.items())
             ],
             "voids": dict(sorted(self.voids.items())),
             "sequence_gaps": self.gaps,

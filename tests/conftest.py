@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+
 from deploy.embedded import objectstore
 from deploy.embedded.objectstore import ObjectStore
 
@@ -16,7 +17,9 @@ PII_KEY = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture(scope="session")
 def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with objectstore.running(tmp_path_factory.mktemp("store"), "test-access", "test-secret-key") as store:
+    with objectstore.running(
+        tmp_path_factory.mktemp("store"), "test-access", "test-secret-key"
+    ) as store:
         yield store
 
 
@@ -42,14 +45,22 @@ class Lake:
 
     def land(self, key: str, body: bytes, delivered_at: datetime) -> None:
         metadata = {"delivered-at": delivered_at.isoformat() + "Z"}
-        self.client.put_object(Bucket="landing", Key=f"{self.name}/{key}", Body=body, Metadata=metadata)
+        self.client.put_object(
+            Bucket="landing", Key=f"{self.name}/{key}", Body=body, Metadata=metadata
+        )
 
     def read(self, key: str) -> bytes:
         return self.client.get_object(Bucket="lake", Key=f"{self.name}/{key}")["Body"].read()
 
     def keys(self, prefix: str = "") -> list[str]:
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="lake", Prefix=f"{self.name}/{prefix}")
-        return [one["Key"].removeprefix(f"{self.name}/") for page in pages for one in page.get("Contents", [])]
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket="lake", Prefix=f"{self.name}/{prefix}"
+        )
+        return [
+            one["Key"].removeprefix(f"{self.name}/")
+            for page in pages
+            for one in page.get("Contents", [])
+        ]
 
     def ingest(self, stream: str, landed: date) -> dict:
         from etl import stages
@@ -63,7 +74,9 @@ class Lake:
 
     def run(self, stream: str, *landed: date) -> list[str]:
         """Ingest the landed dates, build what they announce; returns the dates that were built."""
-        announced = sorted({day for one in landed for day in self.ingest(stream, one)["usage_dates"]})
+        announced = sorted(
+            {day for one in landed for day in self.ingest(stream, one)["usage_dates"]}
+        )
         for day in announced:
             self.build(stream, date.fromisoformat(day))
         return announced
@@ -82,7 +95,9 @@ class Lake:
 
 
 @pytest.fixture
-def lake(object_store: ObjectStore, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Lake:
+def lake(
+    object_store: ObjectStore, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Lake:
     name = re.sub(r"[^A-Za-z0-9]", "-", request.node.name)[:60] + f"-{os.getpid()}-{id(request):x}"
     return Lake(object_store, name, monkeypatch)
 

@@ -8,10 +8,20 @@ API, TOKENS = "com.example.api.call.v1", "com.example.tokens.used.v1"
 DAY = date(2026, 11, 18)
 
 
-def event(id: str = "e1", quantity: object = 1, at: str = "2026-11-18T10:00:00Z", **fields: object) -> dict:
+def event(
+    id: str = "e1", quantity: object = 1, at: str = "2026-11-18T10:00:00Z", **fields: object
+) -> dict:
     kind = fields.pop("type", API)
     data = fields.pop("data", {"quantity": quantity, "feature": fields.pop("feature", "core")})
-    base = {"specversion": "1.0", "id": id, "source": "//app/a", "type": kind, "time": at, "subject": "t-1", "data": data}
+    base = {
+        "specversion": "1.0",
+        "id": id,
+        "source": "//app/a",
+        "type": kind,
+        "time": at,
+        "subject": "t-1",
+        "data": data,
+    }
     return {name: value for name, value in (base | fields).items() if value is not None}
 
 

@@ -67,12 +67,16 @@ def test_a_void_that_counts_on_another_date_rebuilds_the_date_of_its_target(lake
 
 
 def test_a_second_void_of_the_same_record_takes_nothing_more(lake):
-    lake.land(key(), lines(event("a", 7), void("a", "v1"), void("a", "v2"), event("b", 2)), evening())
+    lake.land(
+        key(), lines(event("a", 7), void("a", "v1"), void("a", "v2"), event("b", 2)), evening()
+    )
 
     lake.run("app_usage", DAY)
 
     assert totals(lake) == {"2026-11-18": 2}
-    (row,) = lake.rows("SELECT count(*) FILTER (role = 'voided') AS voided, count(*) AS n FROM correction")
+    (row,) = lake.rows(
+        "SELECT count(*) FILTER (role = 'voided') AS voided, count(*) AS n FROM correction"
+    )
     assert row == {"voided": 1, "n": 3}
 
 
@@ -103,7 +107,9 @@ def test_the_first_delivery_counts_and_every_repeat_is_classed(lake):
     lake.run("app_usage", DAY, NEXT)
 
     assert totals(lake) == {"2026-11-18": 12}
-    found = lake.rows("SELECT class, quantity, kept_quantity, raw_line, kept_line FROM duplicate ORDER BY raw_line")
+    found = lake.rows(
+        "SELECT class, quantity, kept_quantity, raw_line, kept_line FROM duplicate ORDER BY raw_line"
+    )
     assert [row["class"] for row in found] == ["re_delivery", "re_stamped", "conflict"]
     assert (found[2]["quantity"], found[2]["kept_quantity"]) == (Decimal(4), Decimal(3))
     assert [row["kept_line"] for row in found] == [1, 2, 3]
@@ -116,7 +122,9 @@ def test_a_retry_stamped_on_the_next_day_does_not_count_there(lake):
     lake.run("app_usage", DAY, NEXT)
 
     assert totals(lake) == {"2026-11-18": 7}
-    (row,) = lake.rows("SELECT class, usage_date::VARCHAR AS day, kept_usage_date::VARCHAR AS kept FROM duplicate")
+    (row,) = lake.rows(
+        "SELECT class, usage_date::VARCHAR AS day, kept_usage_date::VARCHAR AS kept FROM duplicate"
+    )
     assert row == {"class": "re_stamped", "day": "2026-11-19", "kept": "2026-11-18"}
 
 
@@ -134,19 +142,30 @@ def test_a_delivery_that_turns_out_to_be_the_first_moves_the_count(lake):
 
 
 def test_another_type_under_the_same_identity_is_a_conflict_not_more_usage(lake):
-    lake.land(key(), lines(event("a", 7), event("a", 7, type="com.example.tokens.used.v1")), evening())
+    lake.land(
+        key(), lines(event("a", 7), event("a", 7, type="com.example.tokens.used.v1")), evening()
+    )
 
     lake.run("app_usage", DAY)
 
-    assert lake.rows("SELECT meter, quantity FROM usage_daily") == [{"meter": "api_calls", "quantity": 7}]
+    assert lake.rows("SELECT meter, quantity FROM usage_daily") == [
+        {"meter": "api_calls", "quantity": 7}
+    ]
     assert lake.rows("SELECT class, meter, kept_quantity FROM duplicate") == [
         {"class": "conflict", "meter": "llm_tokens", "kept_quantity": None}
     ]
 
 
 def test_midnight_belongs_to_the_day_that_begins_in_utc(lake):
-    times = ("2026-11-18T23:59:59.999999Z", "2026-11-19T00:00:00Z", "2026-11-19T01:30:00+05:30", "2026-11-18T23:00:00-02:00")
-    lake.land(key(NEXT), lines(*(event(f"m{n}", at=at) for n, at in enumerate(times))), evening(NEXT))
+    times = (
+        "2026-11-18T23:59:59.999999Z",
+        "2026-11-19T00:00:00Z",
+        "2026-11-19T01:30:00+05:30",
+        "2026-11-18T23:00:00-02:00",
+    )
+    lake.land(
+        key(NEXT), lines(*(event(f"m{n}", at=at) for n, at in enumerate(times))), evening(NEXT)
+    )
 
     lake.run("app_usage", NEXT)
 
@@ -158,7 +177,9 @@ def test_a_clock_that_runs_ahead_is_clamped_to_delivery(lake):
 
     lake.run("app_usage", DAY)
 
-    (row,) = lake.rows("SELECT usage_date::VARCHAR AS day, time_quality, event_time::VARCHAR AS at FROM usage_event")
+    (row,) = lake.rows(
+        "SELECT usage_date::VARCHAR AS day, time_quality, event_time::VARCHAR AS at FROM usage_event"
+    )
     assert row == {"day": "2026-11-18", "time_quality": "clamped", "at": "2026-11-18 12:00:00"}
 
 
@@ -168,7 +189,9 @@ def test_what_is_older_than_the_window_is_quarantined_with_its_quantity(lake):
     lake.run("app_usage", DAY)
 
     assert totals(lake) == {"2026-11-18": 1}
-    (row,) = lake.rows("SELECT reason, quantities['api_calls Requests'] AS quantity FROM quarantine")
+    (row,) = lake.rows(
+        "SELECT reason, quantities['api_calls Requests'] AS quantity FROM quarantine"
+    )
     assert (row["reason"], Decimal(row["quantity"])) == ("too_late", Decimal(9))
 
 
@@ -180,7 +203,10 @@ def test_an_object_that_is_replaced_takes_its_old_rows_along(lake):
     lake.run("app_usage", DAY)
 
     assert totals(lake) == {"2026-11-18": 11}
-    assert lake.rows("SELECT source_event_id AS id FROM usage_event ORDER BY 1") == [{"id": "a"}, {"id": "c"}]
+    assert lake.rows("SELECT source_event_id AS id FROM usage_event ORDER BY 1") == [
+        {"id": "a"},
+        {"id": "c"},
+    ]
 
 
 def test_a_truncated_object_is_refused_whole_and_read_once_it_is_repaired(lake):
@@ -188,7 +214,9 @@ def test_a_truncated_object_is_refused_whole_and_read_once_it_is_repaired(lake):
     lake.land(key(), whole[: len(whole) // 2], evening())
     lake.run("app_usage", DAY)
     assert totals(lake) == {}
-    assert lake.rows("SELECT reason, raw_line FROM quarantine") == [{"reason": "object_truncated", "raw_line": 0}]
+    assert lake.rows("SELECT reason, raw_line FROM quarantine") == [
+        {"reason": "object_truncated", "raw_line": 0}
+    ]
 
     lake.land(key(), whole, evening())
     lake.run("app_usage", DAY)

@@ -21,7 +21,13 @@ def test_every_total_of_cloudevents_and_s3_comes_out_exactly(lake, shared_data):
 
     truth = json.loads((shared_data / "synthetic" / "truth" / "daily_totals.json").read_text())
     expected = {
-        (one["usage_date"], STREAM[one["source"]], one["tenant_id"], one["meter"], one["unit"]): Decimal(one["quantity"])
+        (
+            one["usage_date"],
+            STREAM[one["source"]],
+            one["tenant_id"],
+            one["meter"],
+            one["unit"],
+        ): Decimal(one["quantity"])
         for one in truth
         if one["source"] in STREAM
     }
@@ -74,7 +80,9 @@ def test_real_cloudtrail_records_come_out_exactly(lake, shared_data):
     (files,) = lake.rows("SELECT count(*) AS n, sum(records)::BIGINT AS records FROM manifest")
     totals = {
         row["meter"]: row["quantity"]
-        for row in lake.rows("SELECT meter, sum(quantity)::DECIMAL(38,9) AS quantity FROM usage_daily GROUP BY ALL")
+        for row in lake.rows(
+            "SELECT meter, sum(quantity)::DECIMAL(38,9) AS quantity FROM usage_daily GROUP BY ALL"
+        )
     }
     assert (files["n"], files["records"]) == (truth["files"], truth["records"])
     assert totals == {"api_calls": truth["records"], "egress_bytes": truth["bytesTransferredOut"]}

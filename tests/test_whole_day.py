@@ -17,8 +17,12 @@ def test_the_sample_comes_out_exactly(lake):
         lake.run(stream, *made.landed_dates)
 
     assert daily_totals(lake) == expected_totals(made.truth)
-    assert landed(lake) == {(one["stream"], one["landed_date"]): one for one in made.truth["landed"]}
-    assert duplicates(lake) == {(one["stream"], one["class"]): one["records"] for one in made.truth["duplicates"]}
+    assert landed(lake) == {
+        (one["stream"], one["landed_date"]): one for one in made.truth["landed"]
+    }
+    assert duplicates(lake) == {
+        (one["stream"], one["class"]): one["records"] for one in made.truth["duplicates"]
+    }
     assert voids(lake) == made.truth["voids"]
     assert gaps(lake) == made.truth["sequence_gaps"]
     assert lake.release().pending == {}
@@ -64,13 +68,16 @@ def expected_totals(truth: dict) -> dict:
 
 def landed(lake) -> dict:
     reasons: dict = {}
-    for row in lake.rows("SELECT stream, landed_date::VARCHAR AS day, reason, count(*) AS n FROM quarantine GROUP BY ALL"):
+    for row in lake.rows(
+        "SELECT stream, landed_date::VARCHAR AS day, reason, count(*) AS n FROM quarantine GROUP BY ALL"
+    ):
         reasons.setdefault((row["stream"], row["day"]), {})[row["reason"]] = row["n"]
     found = lake.rows("""
         SELECT stream, landed_date::VARCHAR AS landed_date, count(*) AS objects, sum(records)::BIGINT AS records,
             sum(records_accepted)::BIGINT AS accepted FROM manifest GROUP BY ALL""")
     return {
-        (row["stream"], row["landed_date"]): row | {"quarantined": reasons.get((row["stream"], row["landed_date"]), {})}
+        (row["stream"], row["landed_date"]): row
+        | {"quarantined": reasons.get((row["stream"], row["landed_date"]), {})}
         for row in found
     }
 
@@ -96,4 +103,7 @@ def gaps(lake) -> list:
 
     names = ("stream", "sequence_scope", "landed_date", "first_missing", "missing")
     found = lake.rows(sql.model("reconcile/sequence_gap"))
-    return [{name: str(row[name]) if name == "landed_date" else row[name] for name in names} for row in found]
+    return [
+        {name: str(row[name]) if name == "landed_date" else row[name] for name in names}
+        for row in found
+    ]

@@ -17,7 +17,9 @@ SEED, FIRST_DAY, DAYS = 7, date(2026, 11, 18), 3
 
 
 def main(arguments: list[str]) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is stopped, as with Ctrl-C
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # so that what runs is stopped, as with Ctrl-C
     folder = run_folder()
     kept = keep_secrets(folder)
     match arguments:
@@ -29,7 +31,10 @@ def main(arguments: list[str]) -> int:
             return server.down(folder)
         case ["sql", *query]:
             with _store(folder, kept) as store:
-                return _call(["usage-export", "sql", *[one for one in query if one]], environment(folder, kept, store))
+                return _call(
+                    ["usage-export", "sql", *[one for one in query if one]],
+                    environment(folder, kept, store),
+                )
     print(__doc__, file=sys.stderr)
     return 2
 
@@ -55,7 +60,7 @@ def _run(folder: Path, kept: Secrets) -> int:
             if code := _call(["usage-export", "statement", "--usage-date", day], env):
                 return code
     changed = f"release {after}" if after != before else f"nothing changed: still release {after}"
-    print(f"\n{changed}\nnext: make sql Q=\"{_hint()}\"")
+    print(f'\n{changed}\nnext: make sql Q="{_hint()}"')
     return 0
 
 
@@ -83,7 +88,9 @@ def _call(command: list[str], env: dict[str, str]) -> int:
 def _release(store: ObjectStore) -> int:
     client = store.client()
     try:
-        return json.loads(client.get_object(Bucket="lake", Key="_release/current.json")["Body"].read())["release"]
+        return json.loads(
+            client.get_object(Bucket="lake", Key="_release/current.json")["Body"].read()
+        )["release"]
     except client.exceptions.NoSuchKey:
         return 0
 

@@ -35,13 +35,18 @@ def keep_secrets(folder: Path) -> Secrets:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "secrets.json"
     if not path.exists():
-        made = Secrets(*(secrets.token_hex(n) for n in (10, 20, 32, 48)), *(secrets.token_urlsafe(9) for _ in USERS))
+        made = Secrets(
+            *(secrets.token_hex(n) for n in (10, 20, 32, 48)),
+            *(secrets.token_urlsafe(9) for _ in USERS),
+        )
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(made)))
     return Secrets(**json.loads(path.read_text()))
 
 
-def environment(folder: Path, kept: Secrets, store: ObjectStore, port: int = 8080) -> dict[str, str]:
+def environment(
+    folder: Path, kept: Secrets, store: ObjectStore, port: int = 8080
+) -> dict[str, str]:
     """The environment of every process of the stack; the same names as in docker-compose.yaml."""
     return _inherited() | {
         "USAGE_EXPORT_LANDING": "s3://landing",
@@ -60,7 +65,11 @@ def environment(folder: Path, kept: Secrets, store: ObjectStore, port: int = 808
 
 
 def _inherited() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_", "USAGE_EXPORT_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW", "AWS_", "USAGE_EXPORT_"))
+    }
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "dags")]),
@@ -82,7 +91,9 @@ def _airflow(folder: Path, kept: Secrets, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in USERS.items()),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+            f"{name}:{role}" for name, role in USERS.items()
+        ),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",

@@ -127,7 +127,9 @@ def _wait(store: ObjectStore, server: subprocess.Popen) -> None:
             return
         except (BotoCoreError, ClientError) as error:
             if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"SeaweedFS did not become ready, see its log: {error}") from error
+                raise RuntimeError(
+                    f"SeaweedFS did not become ready, see its log: {error}"
+                ) from error
         time.sleep(0.2)
 
 

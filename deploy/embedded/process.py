@@ -14,7 +14,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def start(
-    command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None, tied: bool = True
+    command: Sequence[str | Path],
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    tied: bool = True,
 ) -> subprocess.Popen:
     """Start a process group of its own; `tied`: the kernel kills it when this process dies."""
     log.parent.mkdir(parents=True, exist_ok=True)

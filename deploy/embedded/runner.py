@@ -39,7 +39,9 @@ def _prepare():
 
     print("airflow: preparing its database", flush=True)
     initdb()
-    Pool.create_or_update_pool("usage_engine", ENGINE_POOL_SLOTS, "processes that use the engine", False)
+    Pool.create_or_update_pool(
+        "usage_engine", ENGINE_POOL_SLOTS, "processes that use the engine", False
+    )
     bag = DagBag(str(ROOT / "dags"))
     if bag.import_errors:
         raise RuntimeError(f"DAG files that do not import: {bag.import_errors}")
@@ -93,7 +95,8 @@ def _announced(dag_id: str) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     with create_session() as session:
         waiting = select(AssetPartitionDagRun).where(
-            AssetPartitionDagRun.target_dag_id == dag_id, AssetPartitionDagRun.created_dag_run_id.is_(None)
+            AssetPartitionDagRun.target_dag_id == dag_id,
+            AssetPartitionDagRun.created_dag_run_id.is_(None),
         )
         for row in session.scalars(waiting):
             found.setdefault(row.partition_key, []).append(row.id)
@@ -110,7 +113,9 @@ def _mark_run(entries: list[int]) -> None:
     with create_session() as session:
         run = session.scalar(select(func.max(DagRun.id)).where(DagRun.dag_id == "usage_build"))
         session.execute(
-            update(AssetPartitionDagRun).where(AssetPartitionDagRun.id.in_(entries)).values(created_dag_run_id=run)
+            update(AssetPartitionDagRun)
+            .where(AssetPartitionDagRun.id.in_(entries))
+            .values(created_dag_run_id=run)
         )
 
 
@@ -144,7 +149,10 @@ class _Progress:
         from sqlalchemy import func, select
 
         with create_session() as session:
-            return session.scalar(select(func.max(DagRun.id)).where(DagRun.dag_id == self._dag_id)) or 0
+            return (
+                session.scalar(select(func.max(DagRun.id)).where(DagRun.dag_id == self._dag_id))
+                or 0
+            )
 
     def _print_ended(self) -> None:
         from airflow.models.dagrun import DagRun
@@ -155,17 +163,28 @@ class _Progress:
         with create_session() as session:
             ended = (
                 select(TaskInstance)
-                .join(DagRun, (DagRun.run_id == TaskInstance.run_id) & (DagRun.dag_id == TaskInstance.dag_id))
+                .join(
+                    DagRun,
+                    (DagRun.run_id == TaskInstance.run_id) & (DagRun.dag_id == TaskInstance.dag_id),
+                )
                 .where(TaskInstance.dag_id == self._dag_id, DagRun.id > self._before)
-                .where(TaskInstance.end_date.is_not(None), TaskInstance.state.in_(("success", "failed")))
+                .where(
+                    TaskInstance.end_date.is_not(None),
+                    TaskInstance.state.in_(("success", "failed")),
+                )
                 .order_by(TaskInstance.end_date)
             )
             for one in session.scalars(ended):
                 if (one.task_id, one.map_index) not in self._seen:
                     self._seen.add((one.task_id, one.map_index))
-                    seconds = (one.end_date - one.start_date).total_seconds() if one.start_date else 0
+                    seconds = (
+                        (one.end_date - one.start_date).total_seconds() if one.start_date else 0
+                    )
                     label = f" [{one.rendered_map_index}]" if one.rendered_map_index else ""
-                    print(f"  {time.strftime('%H:%M:%S')} {one.task_id}{label}: {one.state}, {seconds:.1f} s", flush=True)
+                    print(
+                        f"  {time.strftime('%H:%M:%S')} {one.task_id}{label}: {one.state}, {seconds:.1f} s",
+                        flush=True,
+                    )
 
 
 if __name__ == "__main__":

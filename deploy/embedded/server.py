@@ -67,10 +67,17 @@ def _start(folder: Path, kept: Secrets) -> Running:
     airflow = Path(sys.executable).parent / "airflow"
     try:
         print("preparing Airflow", flush=True)
-        for command in (["db", "migrate"], ["pools", "set", "usage_engine", "2", "processes that use the engine"]):
-            subprocess.run([airflow, *command], env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        for command in (
+            ["db", "migrate"],
+            ["pools", "set", "usage_engine", "2", "processes that use the engine"],
+        ):
+            subprocess.run(
+                [airflow, *command], env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+            )
         print("starting Airflow", flush=True)
-        group = process.start([airflow, "standalone"], folder / "airflow" / "standalone.log", env, tied=False)
+        group = process.start(
+            [airflow, "standalone"], folder / "airflow" / "standalone.log", env, tied=False
+        )
         running = Running(store.pid, store.endpoint, group.pid, port)
         _write(folder, running)
         _wait(running)

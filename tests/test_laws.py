@@ -1,0 +1,249 @@
+"""The laws, over random valid, broken, repeated and reordered input: conservation, determinism, first delivery wins."""
+
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from etl import contract as contracts
+from etl import lookup, manifest, mapping, normalize, release, sql, stages
+from etl import settings as environment
+from etl.store import Pinned, Store
+from sample import generate
+from sample.land import land
+from tests.events import DAY, adjust, evening, event, key, lines, void
+
+QUICK = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+WHOLE = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+ids = st.sampled_from([f"e{n}" for n in range(6)])
+quantities = st.one_of(
+    st.integers(0, 10**12),
+    st.decimals(0, 10**9, places=9).map(str),
+    st.sampled_from(
+        [
+            "12345678901234567.123456789",
+            0.1,
+            1e-9,
+            "-1",
+            "1e3",
+            "0.0000000001",
+            "NaN",
+            None,
+            True,
+            [],
+            "x",
+        ]
+    ),
+)
+moments = st.integers(0, 3 * 24 * 3600 - 1).map(
+    lambda s: f"2026-11-{16 + s // 86400}T{s // 3600 % 24:02}:{s // 60 % 60:02}:{s % 60:02}Z"
+)
+good = st.builds(event, ids, st.integers(0, 1000), moments)
+odd = st.builds(
+    event, ids, quantities, st.one_of(moments, st.text(max_size=25), st.just("2026-11-18T10:00:00"))
+)
+broken = st.one_of(
+    st.binary(max_size=60).map(lambda b: b.replace(b"\n", b"?")),
+    st.text(max_size=40).map(lambda t: t.replace("\n", "?").encode("utf-8", "surrogatepass")),
+    st.sampled_from(
+        [
+            b"",
+            b"   ",
+            b"null",
+            b"[]",
+            b"{",
+            b"{}",
+            b'{"id":1}',
+            b"\xff\xfe",
+            b'{"a":"\\u0000"}',
+            b"\x00",
+        ]
+    ),
+)
+records = st.lists(st.one_of(good, odd, broken), max_size=25)
+corrections = st.one_of(
+    st.builds(void, ids, st.sampled_from(["v1", "v2"])), st.builds(adjust, ids, st.integers(-9, 9))
+)
+
+
+@QUICK
+@given(objects=st.lists(records, min_size=1, max_size=3))
+def test_every_record_of_every_object_is_accepted_or_refused(
+    tmp_path_factory, object_store, objects
+):
+    results, accepted, refused = normalized(tmp_path_factory.mktemp("batch"), objects)
+
+    for given_records, result in zip(objects, results, strict=True):
+        written = [one for one in map(as_bytes, given_records) if one.strip()]
+        assert result.records.rows_in == len(written)
+        assert result.records.kept + result.records.refused == len(written)
+        result.tallies("app_usage")  # balances rows and quantities of every meter, or raises
+    keys = [(row["raw_object_key"], row["raw_line"]) for row in accepted + refused]
+    assert len(keys) == len(set(keys)) == sum(result.records.rows_in for result in results)
+    assert all(row["reason"] for row in refused)
+
+
+@QUICK
+@given(quantity=st.decimals(-(10**28), 10**28, allow_nan=False, places=9), as_number=st.booleans())
+def test_a_quantity_comes_out_with_every_digit(tmp_path_factory, object_store, quantity, as_number):
+    text = format(quantity, "f")
+    line = json.dumps(event("a", "Q")).replace('"Q"', text if as_number else f'"{text}"')
+
+    _, accepted, refused = normalized(tmp_path_factory.mktemp("batch"), [[line.encode()]])
+
+    if quantity < 0:
+        assert [row["reason"] for row in refused] == ["negative_quantity"]
+    else:
+        assert [row["quantity"] for row in accepted] == [quantity]
+
+
+@WHOLE
+@given(
+    first=st.lists(st.one_of(good, corrections), max_size=12),
+    second=st.lists(st.one_of(good, corrections), max_size=12),
+    swap=st.booleans(),
+)
+def test_what_counts_is_what_a_plain_reading_of_the_rules_gives(
+    monkeypatch, request, object_store, first, second, swap
+):
+    from tests.conftest import Lake
+
+    lake = Lake(object_store, f"law-{abs(hash((str(first), str(second), swap)))}", monkeypatch)
+    parts = [(DAY, first), (DAY + timedelta(days=1), second)]
+    for n, (day, part) in enumerate(parts):
+        lake.land(key(day, offset=100 * n), lines(*part), evening(day))
+    for day, _ in reversed(parts) if swap else parts:
+        lake.run("app_usage", day)
+
+    found = lake.rows(
+        "SELECT usage_date::VARCHAR AS day, sum(quantity)::DECIMAL(38,9) AS q FROM usage_daily GROUP BY ALL"
+    )
+    assert {row["day"]: row["q"] for row in found} == expected(first + second)
+    (tally,) = lake.rows("""
+        SELECT coalesce(sum(rows_in), 0) = coalesce(sum(rows_out + rows_duplicate + rows_voided + rows_void), 0) AS balanced,
+            coalesce(sum(quantity_in), 0) = coalesce(sum(quantity_out + quantity_duplicate + quantity_voided), 0) AS exact
+        FROM tally WHERE stage = 'deduplicate'""")
+    assert tally == {"balanced": True, "exact": True}
+
+
+def expected(events: list[dict]) -> dict[str, Decimal]:
+    """First delivery by identity; voids cancel records and the adjusts of them."""
+    kept: dict[str, dict] = {}
+    for one in events:
+        kept.setdefault(one["id"], one)
+    voided = {one["data"]["voids"]["id"] for one in kept.values() if "voids" in one["data"]}
+    totals: dict[str, Decimal] = {}
+    for one in kept.values():
+        target = one["data"].get("adjusts", {}).get("id")
+        if "voids" in one["data"] or one["id"] in voided or target in voided:
+            continue
+        totals[one["time"][:10]] = (
+            totals.get(one["time"][:10], Decimal(0)) + one["data"]["quantity"]
+        )
+    return totals
+
+
+@pytest.mark.parametrize("threads, objects_a_batch", [("1", 1), ("2", 2), ("2", 1000)])
+def test_threads_batches_order_and_backfill_leave_every_byte_alone(
+    lake, monkeypatch, threads, objects_a_batch
+):
+    reference = content(lake, "2", 1000, monkeypatch, backfill=False)
+
+    again = content(lake, threads, objects_a_batch, monkeypatch, backfill=True)
+
+    assert again == reference
+    assert len(reference["usage_daily"]) >= 4
+
+
+def content(lake, threads: str, objects_a_batch: int, monkeypatch, backfill: bool) -> dict:
+    """Tables of the release that the sample gives in a lake of its own, without what names runs."""
+    made = generate(5, date(2026, 11, 18), 1)
+    objects = made.objects[::-1] if backfill else made.objects
+    name = f"{lake.name}-{threads}-{objects_a_batch}-{backfill}"
+    land(replace(made, objects=objects), "landing", f"{name}/", lake.client)
+    monkeypatch.setenv("USAGE_EXPORT_LANDING", f"s3://landing/{name}")
+    monkeypatch.setenv("USAGE_EXPORT_LAKE", f"s3://lake/{name}")
+    monkeypatch.setenv("USAGE_EXPORT_THREADS", threads)
+    monkeypatch.setattr(stages, "BATCH_OBJECTS", objects_a_batch)
+    for stream in ("app_usage", "cloudtrail"):
+        lake.run(stream, *made.landed_dates)
+    number = lake.release().number
+    if backfill:
+        for stream in ("app_usage", "cloudtrail"):
+            lake.run(stream, *made.landed_dates)
+        assert lake.release().number == number
+    tables = lookup.open_release()[0].body["tables"]
+    assert set(tables) >= {
+        "usage_arrival",
+        "usage_event",
+        "usage_daily",
+        "quarantine",
+        "duplicate",
+        "tally",
+        "manifest",
+    }
+    return {
+        table: {
+            name: {k: v for k, v in entry.items() if k not in release.PROVENANCE}
+            for name, entry in partitions.items()
+        }
+        for table, partitions in tables.items()
+    }
+
+
+def normalized(folder, objects: list[list]) -> tuple[list, list[dict], list[dict]]:
+    """Results and rows of the normalize stage over objects that lie in a local store."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("USAGE_EXPORT_LANDING", "s3://landing/laws")
+        patch.setenv("USAGE_EXPORT_LAKE", "s3://lake/laws")
+        patch.setenv("USAGE_EXPORT_PII_KEY", "0123456789abcdef")
+        env = environment.from_environment()
+    contract = contracts.load(env.contracts, "app_usage")
+    source = _Files([lines(*one) for one in objects], folder, env.landing)
+    results = normalize.normalize(env, source, contract, source.landed, folder)
+    with sql.connect(env) as engine:
+        accepted = sql.rows(engine, f"FROM '{folder}/accepted.parquet'")
+        refused = sql.rows(engine, f"FROM '{folder}/refused.parquet'")
+    return results, accepted, refused
+
+
+class _Files(Store):
+    """Objects on disk, where the property under test does not reach object storage."""
+
+    def __init__(self, bodies: list[bytes], folder, location) -> None:
+        self.location, self._bodies = location, bodies
+        self.landed = [
+            manifest.Landed(
+                Pinned(key(offset=n), f"etag{n}", None, len(body), evening()), DAY, "0", n * 100
+            )
+            for n, body in enumerate(bodies)
+        ]
+
+    def fetch(self, pinned: Pinned, target) -> str:
+        target.write_bytes(self._bodies[[one.pinned.key for one in self.landed].index(pinned.key)])
+        return "0" * 64
+
+
+def as_bytes(one) -> bytes:
+    return one if isinstance(one, bytes) else json.dumps(one).encode()
+
+
+def test_a_mapping_that_gives_a_float_quantity_is_refused(tmp_path, monkeypatch, lake):
+    from etl.errors import ContractError
+
+    env = environment.from_environment()
+    contract = contracts.load(env.contracts, "app_usage")
+    lossy = sql.model(contract.mapping.sql).replace("exact_quantity(quantity)", "quantity::DOUBLE")
+    monkeypatch.setattr(mapping, "query", lambda _: lossy)
+
+    with sql.connect(env) as engine, pytest.raises(ContractError, match="quantity is DOUBLE"):
+        mapping.prepare(engine, contract)
