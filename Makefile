@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := .venv/bin/uv
 ENVIRONMENT := .venv/.complete
 
-.PHONY: help run up down test soak check bench sql clean lock docs
+.PHONY: help run up down test soak check sql clean lock docs
 
 help: ## what each word does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10

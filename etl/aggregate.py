@@ -2,6 +2,7 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -104,7 +105,7 @@ def _tallies(
     engine: duckdb.DuckDBPyConnection, contract: Contract, usage_date: date
 ) -> list[Tally]:
     """Events in = events summed, quantity in = quantity out, by meter; OutOfBalance otherwise."""
-    scope = {
+    scope: dict[str, Any] = {
         "stage": "aggregate",
         "stream": contract.stream,
         "date": usage_date,

@@ -6,6 +6,7 @@ date. Which other dates matter is found through the small index `usage_key`, the
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -85,7 +86,7 @@ def _tallies(
     engine: duckdb.DuckDBPyConnection, contract: Contract, usage_date: date
 ) -> list[Tally]:
     """One tally a meter and one over all; OutOfBalance unless each adds up."""
-    scope = {
+    scope: dict[str, Any] = {
         "stage": "deduplicate",
         "stream": contract.stream,
         "date": usage_date,

@@ -44,7 +44,7 @@ def _checkpoint(
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    context.add_data_docs_site(site_name=SITE, site_config=_site(site))
+    context.add_data_docs_site(site_name=SITE, site_config=_site(site))  # type: ignore[arg-type]
     asset = context.data_sources.add_pandas("summary").add_dataframe_asset(suite["name"])
     batch = asset.add_batch_definition_whole_dataframe("violations")
     expectations = context.suites.add(

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 
 CURRENT = "_release/current.json"
@@ -16,7 +15,7 @@ def release(number: int) -> str:
     return f"_release/{number:010d}.json"
 
 
-def partition(values: Mapping[str, str | date]) -> str:
+def partition(values: Mapping[str, object]) -> str:
     """Hive path of a partition, which is also its name in a release: stream=…/usage_date=…"""
     return "/".join(f"{column}={value}" for column, value in values.items())
 

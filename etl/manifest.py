@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from etl.store import Pinned
 from etl.tally import Tally
@@ -116,4 +117,5 @@ def _text(count: Count) -> dict:
 
 
 def _count(values: dict) -> Count:
-    return Count(**{name: Decimal(v) if isinstance(v, str) else v for name, v in values.items()})
+    found: dict[str, Any] = {n: Decimal(v) if isinstance(v, str) else v for n, v in values.items()}
+    return Count(**found)

@@ -18,8 +18,10 @@ from etl.privacy import quote
 from etl.tables import USAGE_ARRIVAL
 
 CHUNK = readers.SCHEMA.append(pa.field("object_id", pa.int32()))
-LINEAGE = ("raw_object_key", "raw_object_etag", "raw_line", "delivered_at", "landed_date")
-LINEAGE += ("sequence_scope", "sequence_id", "record_key", "parse_reason")
+LINEAGE = (
+    *("raw_object_key", "raw_object_etag", "raw_line", "delivered_at", "landed_date"),
+    *("sequence_scope", "sequence_id", "record_key", "parse_reason"),
+)
 OPTIONAL = {
     name: kind
     for name, kind in USAGE_ARRIVAL.sql_columns.items()

@@ -17,6 +17,7 @@ from etl.contract import Reader
 
 BLOCK_BYTES = 4 << 20
 SHOWN_BYTES = 1 << 16  # of a line that is too long
+GZIP_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 BOM = b"\xef\xbb\xbf"
 SCHEMA = pa.schema(
     [
@@ -55,7 +56,7 @@ def plain(path: Path, reader: Reader, target: Path) -> Path:
                     raise Unreadable("object_too_large")
     except EOFError as error:
         raise Unreadable("object_truncated") from error
-    except (OSError, isal_zlib.error) as error:
+    except (OSError, GZIP_ERROR) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the object
         raise Unreadable("object_not_gzip") from error
@@ -91,21 +92,21 @@ def _blocks(path: Path, max_line_bytes: int) -> Iterator[list[bytes]]:
 
 
 def _line_table(lines: list[bytes], line: int, record: int, reader: Reader) -> pa.Table:
-    numbers = range(line, line + len(lines))
+    numbers = list(range(line, line + len(lines)))
     if any(one.endswith(b"\r") for one in lines):
         lines = [one.removesuffix(b"\r") for one in lines]
     if any(not one or one.isspace() for one in lines):
         kept = [(n, one) for n, one in zip(numbers, lines, strict=True) if one.strip()]
         numbers, lines = [n for n, _ in kept], [one for _, one in kept]
-    return _table(list(numbers), lines, record, reader)
+    return _table(numbers, lines, record, reader)
 
 
 def _table(numbers: list[int], raw: list[bytes], record: int, reader: Reader) -> pa.Table:
     reasons: list[str | None] = [None] * len(raw)
     text: list[bytes | None] = list(raw)
-    for i, one in enumerate(raw):
-        if len(one) > reader.max_line_bytes:
-            reasons[i], text[i], raw[i] = "line_too_long", None, one[:SHOWN_BYTES]
+    for i, long in enumerate(raw):
+        if len(long) > reader.max_line_bytes:
+            reasons[i], text[i], raw[i] = "line_too_long", None, long[:SHOWN_BYTES]
     column = pa.array(text, pa.binary())
     try:
         line = column.cast(pa.string())

@@ -8,7 +8,7 @@ An entry of a partition: {"since", "run", "code", "contract", "inputs", "totals"
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -184,7 +184,7 @@ def _same(old: Entry | None, new: Entry | None) -> bool:
     return {k: v for k, v in old.items() if k not in PROVENANCE} == new
 
 
-def _put(live: dict, name: str, entry: Entry | None, provenance: Mapping[str, object]) -> None:
+def _put(live: dict, name: str, entry: Entry | None, provenance: dict[str, object]) -> None:
     if entry is None:
         live.pop(name, None)
     else:

@@ -4,9 +4,9 @@ A staged file that no release names is invisible; a rerun makes the same file un
 """
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -34,7 +34,7 @@ class Staged:
         engine: duckdb.DuckDBPyConnection,
         table: Table,
         query: str,
-        partition: dict[str, str | date],
+        partition: Mapping[str, object],
         inputs: tuple[str, ...] = (),
     ) -> Entry | None:
         """Write the rows of `query` as the only file of a partition; no rows remove the partition."""

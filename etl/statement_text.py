@@ -63,7 +63,8 @@ def _usage(usage: dict) -> list[str]:
             else ""
         )
         lines.append(
-            f"    {row['class']:<12}{_n(row['records']):>10} x {row['meter']}: {_q(row['quantity'])} {row['unit']} kept out{differs}"
+            f"    {row['class']:<12}{_n(row['records']):>10} x {row['meter']}: "
+            f"{_q(row['quantity'])} {row['unit']} kept out{differs}"
         )
     if usage["records_voided"] or usage["voids"]:
         lines.append(
@@ -91,7 +92,8 @@ def _change(change: dict) -> list[str]:
     return [
         f"  changed       release {change['release']} replaces {change['replaces']}: {change['cause']}",
         *(
-            f"    {row['meter']}: {_q(row['old_quantity'])} -> {_q(row['new_quantity'])} {row['unit']} ({_q(row['difference'])})"
+            f"    {row['meter']}: {_q(row['old_quantity'])} -> {_q(row['new_quantity'])} "
+            f"{row['unit']} ({_q(row['difference'])})"
             for row in change["totals"]
         ),
     ]

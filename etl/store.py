@@ -80,7 +80,7 @@ class Store:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.location.bucket, Prefix=self.location.key(prefix)
         )
-        return {key: mark for key, mark in self._entries(pages)}
+        return dict(self._entries(pages))
 
     def _entries(self, pages: Any) -> Iterator[tuple[str, tuple[str, int]]]:
         start = len(self.location.prefix)

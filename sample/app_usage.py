@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from sample.model import LandedObject, Truth, packed
 
@@ -34,7 +35,7 @@ class Day:
 
 def generate(rng: random.Random, dates: list[date], truth: Truth) -> list[LandedObject]:
     days = [Day(day) for day in [*dates, dates[-1] + timedelta(days=1)]]
-    for today, tomorrow in zip(days, days[1:], strict=False):
+    for today, tomorrow in pairwise(days):
         _ordinary(rng, today, tomorrow, truth)
         _corrections(rng, today, tomorrow, truth)
         _boundaries(rng, today, truth)
@@ -147,7 +148,8 @@ def _lose(day: date, partition: int, offsets: list[int], truth: Truth) -> None:
 
 
 def _object(day: date, partition: int, offset: int, n: int, lines: list[str]) -> LandedObject:
-    key = f"topics/usage.events/year={day:%Y}/month={day:%m}/day={day:%d}/usage.events+{partition}+{offset:010d}.json.gz"
+    folder = f"topics/usage.events/year={day:%Y}/month={day:%m}/day={day:%d}"
+    key = f"{folder}/usage.events+{partition}+{offset:010d}.json.gz"
     delivered = datetime.combine(day, time(23, 58)) + timedelta(seconds=10 * n + partition)
     return LandedObject(key, packed(("\n".join(lines) + "\n").encode()), delivered)
 

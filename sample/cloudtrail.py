@@ -6,6 +6,7 @@ import string
 import uuid
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 
 from sample.model import LandedObject, Truth, packed
 
@@ -25,6 +26,7 @@ OPERATIONS = (
 def generate(rng: random.Random, dates: list[date], truth: Truth) -> list[LandedObject]:
     objects = []
     for day in dates:
+        repeated: dict = {}
         for n in range(OBJECTS):
             end = (
                 datetime.combine(day, time(0)) + timedelta(hours=4 * (n + 1)) - timedelta(minutes=2)
@@ -44,7 +46,7 @@ def _record(rng: random.Random, end: datetime, truth: Truth) -> dict:
     source, name, read_only = rng.choice(OPERATIONS)
     user = f"sample-user-{rng.randrange(5)}"
     truth.count(moment.date(), STREAM, "UNATTRIBUTED", CALLS, Decimal(1))
-    record = {
+    record: dict[str, Any] = {
         "eventVersion": "1.09",
         "userIdentity": {
             "type": "IAMUser",

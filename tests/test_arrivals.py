@@ -80,6 +80,33 @@ def test_a_second_void_of_the_same_record_takes_nothing_more(lake):
     assert row == {"voided": 1, "n": 3}
 
 
+def test_a_void_that_conflicts_with_an_earlier_record_cancels_nothing(lake):
+    lake.land(key(), lines(event("a", 7), event("b", 2), void("b", "v1")), evening())
+    lake.land(key(NEXT, offset=3), lines(void("a", "v1")), evening(NEXT))
+
+    lake.run("app_usage", DAY, NEXT)
+
+    assert totals(lake) == {"2026-11-18": 7}
+    assert lake.rows("SELECT class FROM duplicate") == [{"class": "conflict"}]
+
+
+def test_a_void_that_loses_its_identity_to_a_third_date_gives_its_target_back(lake):
+    """The void counts on one date, its target on another, and what came first under its id on a third."""
+    lake.land(
+        key(NEXT, offset=1),
+        lines(event("a", 7), void("a", "v1", at=f"{NEXT}T01:00:00Z")),
+        evening(NEXT),
+    )
+    lake.run("app_usage", NEXT)
+    assert totals(lake) == {}
+
+    lake.land(key(), lines(event("v1", 3, at="2026-11-17T09:00:00Z")), evening())
+    built = lake.run("app_usage", DAY)
+
+    assert built == ["2026-11-17", "2026-11-18", "2026-11-19"]
+    assert totals(lake) == {"2026-11-17": 3, "2026-11-18": 7}
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_an_adjust_counts_signed_before_or_after_its_target(lake, order):
     parts = (event("a", 7), adjust("a", -3))

@@ -1,6 +1,7 @@
 """Real and truth-carrying data beside this checkout: every total of its truth files, exactly."""
 
 import json
+import os
 import re
 from datetime import date
 from decimal import Decimal
@@ -8,17 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Lake
+
 pytestmark = pytest.mark.shared_data
 STREAM = {"cloudevents": "app_usage", "s3_access": "s3_access"}
 
 
-def test_every_total_of_cloudevents_and_s3_comes_out_exactly(lake, shared_data):
-    for part in ("topics", "s3logs"):
-        land(lake, shared_data / "synthetic" / "bucket", part)
+@pytest.fixture(scope="module")
+def synthetic(object_store, shared_data):
+    with pytest.MonkeyPatch.context() as patch:
+        lake = Lake(object_store, f"synthetic-{os.getpid()}", patch)
+        for part in ("topics", "s3logs"):
+            land(lake, shared_data / "synthetic" / "bucket", part)
+        for stream in STREAM.values():
+            lake.run(stream, *(date(2026, 11, day) for day in range(17, 22)))
+        yield lake
 
-    for stream in STREAM.values():
-        lake.run(stream, *(date(2026, 11, day) for day in range(17, 22)))
 
+def test_every_total_of_cloudevents_and_s3_comes_out_exactly(synthetic, shared_data):
     truth = json.loads((shared_data / "synthetic" / "truth" / "daily_totals.json").read_text())
     expected = {
         (
@@ -33,7 +41,7 @@ def test_every_total_of_cloudevents_and_s3_comes_out_exactly(lake, shared_data):
     }
     found = {
         (row["day"], row["stream"], row["tenant_id"], row["meter"], row["unit"]): row["quantity"]
-        for row in lake.rows("""
+        for row in synthetic.rows("""
             SELECT usage_date::VARCHAR AS day, stream, tenant_id, meter, unit,
                 sum(weighted_quantity)::DECIMAL(38,9) AS quantity
             FROM usage_daily GROUP BY ALL""")
@@ -42,22 +50,18 @@ def test_every_total_of_cloudevents_and_s3_comes_out_exactly(lake, shared_data):
     assert found == expected
 
 
-def test_the_faults_put_into_the_synthetic_data_are_counted(lake, shared_data):
-    for part in ("topics", "s3logs"):
-        land(lake, shared_data / "synthetic" / "bucket", part)
-    for stream in STREAM.values():
-        lake.run(stream, *(date(2026, 11, day) for day in range(17, 22)))
+def test_the_faults_put_into_the_synthetic_data_are_counted(synthetic, shared_data):
     faults = json.loads((shared_data / "synthetic" / "truth" / "control.json").read_text())
 
-    (refused,) = lake.rows("SELECT count(*) AS n FROM quarantine")
-    (voided,) = lake.rows("SELECT count(*) AS n FROM correction WHERE role = 'voided'")
+    (refused,) = synthetic.rows("SELECT count(*) AS n FROM quarantine")
+    (voided,) = synthetic.rows("SELECT count(*) AS n FROM correction WHERE role = 'voided'")
     repeats = {
         row["stream"]: row["n"]
-        for row in lake.rows(
+        for row in synthetic.rows(
             "SELECT stream, count(DISTINCT (raw_object_key, raw_line)) AS n FROM duplicate GROUP BY ALL"
         )
     }
-    offsets = lake.rows("""
+    offsets = synthetic.rows("""
         SELECT sequence_scope::INTEGER AS partition, min(first_sequence) AS first_offset,
             max(first_sequence + records) AS next_offset, sum(records)::BIGINT AS records
         FROM manifest WHERE stream = 'app_usage' GROUP BY ALL ORDER BY ALL""")

@@ -17,8 +17,14 @@ SELECT
     measure.unit,
     exact_quantity(measure.quantity) AS quantity,
     utc_timestamp(event_time) AS event_time,
-    MAP {'operation_class': CASE read_only WHEN 'true' THEN 'read' WHEN 'false' THEN 'write' ELSE 'unknown' END}
-        AS labels,
+    -- calls are totalled per service and operation class, bytes per principal
+    CASE measure.meter
+        WHEN 'api_calls' THEN MAP {
+            'service': replace(event_source, '.amazonaws.com', ''),
+            'operation_class': CASE read_only WHEN 'true' THEN 'read' WHEN 'false' THEN 'write' ELSE 'unknown' END
+        }
+        ELSE MAP {'principal': coalesce(principal, principal_id)}
+    END AS labels,
     CASE
         WHEN event_source IS NULL OR event_name IS NULL THEN 'no_operation'
         ELSE quantity_problem(measure.quantity)

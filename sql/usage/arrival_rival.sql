@@ -1,4 +1,5 @@
--- Delivered records that claim the same identity as one of this usage date, wherever they count; first one first.
+-- Delivered records that claim the same identity as one of this usage date, or as a void elsewhere that may
+-- cancel one of it, wherever they count; first one first.
 --
 -- grain:   record_key x delivery (object and line)
 -- inputs:  arrival (this usage date), foreign_arrival (other usage dates)
@@ -8,6 +9,7 @@ WITH delivery AS (
     UNION ALL
     SELECT DISTINCT record_key, delivered_at, raw_object_key, raw_line, usage_date FROM foreign_arrival
     WHERE record_key IN (SELECT record_key FROM arrival)
+        OR record_key IN (SELECT record_key FROM foreign_arrival WHERE record_kind = 'void')
 ),
 
 -- the engine's hash only picks candidates; equality is decided on the key itself

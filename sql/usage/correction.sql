@@ -1,8 +1,9 @@
 -- Measures of this usage date that a void cancelled, and the void instructions that stand on it.
--- An adjust of a voided record is cancelled with it. Each void counts once, before its target or after it.
+-- An adjust of a voided record is cancelled with it. Each void counts once, before its target or after it;
+-- a void that itself repeats an identity (another record came first under it) cancels nothing.
 --
 -- grain:   idempotency_key
--- inputs:  arrival, foreign_arrival, duplicate_row
+-- inputs:  arrival, foreign_arrival, duplicate_row, rival
 
 WITH kept AS (
     SELECT * FROM arrival
@@ -12,6 +13,7 @@ WITH kept AS (
 voided AS (
     SELECT DISTINCT corrects_key AS record_key
     FROM (FROM arrival UNION ALL FROM foreign_arrival)
+    ANTI JOIN (FROM rival WHERE nth > 1) USING (record_key, raw_object_key, raw_line)
     WHERE record_kind = 'void'
 )
 

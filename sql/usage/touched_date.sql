@@ -7,11 +7,17 @@ WITH changed AS (
     (FROM new_key EXCEPT FROM old_key)
     UNION ALL
     (FROM old_key EXCEPT FROM new_key)
+),
+
+-- what a changed record corrects, and what another delivery under the same identity corrects: either may now win
+corrected AS (
+    SELECT corrects_hash FROM (FROM changed UNION ALL FROM live_key UNION ALL FROM new_key UNION ALL FROM old_key)
+    WHERE corrects_hash IS NOT NULL AND key_hash IN (SELECT key_hash FROM changed)
 )
 
 SELECT DISTINCT usage_date
 FROM live_key
 WHERE key_hash IN (SELECT key_hash FROM changed)
-    OR key_hash IN (SELECT corrects_hash FROM changed WHERE corrects_hash IS NOT NULL)
-    OR corrects_hash IN (SELECT corrects_hash FROM changed WHERE corrects_hash IS NOT NULL)
+    OR key_hash IN (FROM corrected)
+    OR corrects_hash IN (FROM corrected)
 ORDER BY ALL
