@@ -89,7 +89,7 @@ class Sequence(Part):
 
 
 class Mapping(Part):
-    sql: str
+    sql: str = Field(pattern=r"^normalize/[a-z0-9_]+$")
     emits: Literal["usage_event/1"]
 
 
@@ -181,8 +181,8 @@ def _parsed(path: Path, text: str) -> Contract:
         return Contract(**_fields(document))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "document"
-        raise ContractError(f"{path}: usage.{where}: {first['msg']}") from error
+        where = f"usage.{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
+        raise ContractError(f"{path}: {where}{first['msg']}") from error
     except (KeyError, ValueError) as error:
         raise ContractError(f"{path}: {error}") from error
 

@@ -59,6 +59,11 @@ def export(
     return File(path, sha256_of(path), path.stat().st_size, rows)
 
 
+def writer(path: Path, table: Table) -> pq.ParquetWriter:
+    """For rows on their way between stages, in any order: what is published goes through export."""
+    return pq.ParquetWriter(path, table.schema, compression="zstd")
+
+
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

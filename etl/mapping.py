@@ -54,7 +54,9 @@ def prepare(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 
 
 def _check(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    where = f"sql/{contract.mapping.sql}.sql of {contract.stream} {contract.version}"
+    where = (
+        f"{contract.stream}/{contract.version}.yaml: usage.mapping: sql/{contract.mapping.sql}.sql"
+    )
     try:
         found = {
             row["column_name"]: row["column_type"]

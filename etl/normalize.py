@@ -10,7 +10,6 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from etl import lake, mapping, readers, sql
 from etl.contract import Contract
@@ -135,12 +134,8 @@ class _Output:
     """The two staged files of a batch; closed together."""
 
     def __init__(self, folder: Path) -> None:
-        self.accepted = pq.ParquetWriter(
-            folder / "accepted.parquet", USAGE_ARRIVAL.schema, compression="zstd"
-        )
-        self.refused = pq.ParquetWriter(
-            folder / "refused.parquet", QUARANTINE.schema, compression="zstd"
-        )
+        self.accepted = lake.writer(folder / "accepted.parquet", USAGE_ARRIVAL)
+        self.refused = lake.writer(folder / "refused.parquet", QUARANTINE)
 
     def __enter__(self) -> "_Output":
         return self
