@@ -59,19 +59,21 @@ def _restate(
     out: Staged,
 ) -> None:
     """A published total never changes in silence: old, new, difference and cause go to a ledger."""
-    old = base.partitions("usage_daily", stream=contract.stream, usage_date=usage_date)
-    if not old:
+    of_date = {"stream": contract.stream, "usage_date": usage_date}
+    old = base.partitions("usage_daily", **of_date)
+    earlier = base.partitions("restatement", **of_date)  # a total may have been taken back entirely
+    if not old and not earlier:
         return
-    (entry,) = old.values()
-    staged.give(engine, lake, "published_daily", "usage_daily", [entry], folder)
+    replaced = max(entry["since"] for entry in (old or earlier).values())
+    staged.give(engine, lake, "published_daily", "usage_daily", list(old.values()), folder)
     engine.execute("CREATE OR REPLACE TEMP VIEW usage_daily AS FROM daily_row")
     cause = _cause(contract, base, usage_date)
-    sql.create(engine, "restated", "usage/restatement", replaced=entry["since"], cause=cause)
+    sql.create(engine, "restated", "usage/restatement", replaced=replaced, cause=cause)
     if sql.rows(engine, "FROM restated LIMIT 1"):
         partition = {
             "usage_date": usage_date,
             "stream": contract.stream,
-            "replaced": str(entry["since"]),
+            "replaced": str(replaced),
         }
         out.add(engine, RESTATEMENT, "FROM restated", partition)
 

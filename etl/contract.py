@@ -137,6 +137,9 @@ class Contract(Part):
             raise ValueError(
                 f"usage.labels.daily holds keys that are not allowed: {sorted(unknown)}"
             )
+        rules = [one.rule for one in self.attribution]
+        if len(rules) != len(set(rules)):
+            raise ValueError("usage.attribution names a rule twice: put its keys into one map")
         if not self.attribution or self.attribution[-1].rule != "none":
             raise ValueError("usage.attribution must end with the rule none (UNATTRIBUTED)")
         return self

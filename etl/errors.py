@@ -7,10 +7,10 @@
   - QualityError          a table breaks an expectation      -> not published; look at the rows named
   - OutOfBalance          rows or totals do not add up       -> our bug; nothing was published
   - Corrupt               stored bytes differ from their hash -> restore the object named
+  - StaleInput            another run published what this one had read -> run again from its first stage
   - Retryable             the same task may succeed in a minute, nothing was published
     + UnstableLanding     objects changed while we listed them
     + ObjectChanged       an object changed while we read it
-    + StaleInput          another run published what this one had read
     + StoreUnavailable    object storage did not answer
 
 Messages name the object, table or setting and what to do next; they never hold a value of a record.
@@ -45,6 +45,10 @@ class Corrupt(UsageError):
     """Bytes read back differ from the sha256 or size on record."""
 
 
+class StaleInput(UsageError):
+    """A partition that this run read was published again by another run; nothing was published."""
+
+
 class Retryable(UsageError):
     """Trying the same task again can help; nothing was published."""
 
@@ -55,10 +59,6 @@ class UnstableLanding(Retryable):
 
 class ObjectChanged(Retryable):
     """An object was replaced between the manifest and the read."""
-
-
-class StaleInput(Retryable):
-    """A partition that this run read was published again by another run."""
 
 
 class StoreUnavailable(Retryable):

@@ -14,12 +14,12 @@ from etl.work import Work, begin
 
 
 def streams() -> list[str]:
-    return layout.stream_names(settings.from_environment().contracts)
+    return layout.stream_names(settings.without_store().contracts)
 
 
 def check_contract(stream: str) -> str:
     """The active version, once contract and SQL have been checked; ContractError otherwise."""
-    env = settings.from_environment()
+    env = settings.without_store()
     found = contract.load(env.contracts, stream)
     with sql.connect(env) as engine:
         mapping.prepare(engine, found)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl import lake, mapping, readers, sql
 from etl.contract import Contract
+from etl.errors import ContractError
 from etl.manifest import Count, Landed, ObjectResult
 from etl.settings import Settings
 from etl.store import Store
@@ -30,11 +32,28 @@ def normalize(
     with sql.connect(settings) as engine, _Output(folder) as output:
         mapping.prepare(engine, contract)
         for chunk in _chunks(_records(landing, contract, objects, folder, results)):
-            _normalize_chunk(engine, contract, chunk, results, output)
+            try:
+                _normalize_chunk(engine, contract, chunk, results, output)
+            except duckdb.OperationalError:
+                raise  # memory or disk, not the records
+            except duckdb.Error as error:  # its message may quote a record: it goes no further
+                raise _failed(contract, chunk, results, error) from None
         output.refused.write(_refused_objects(contract, results))
     for result in results:
         result.tallies(contract.stream)  # out of balance? then not a row of this batch is handed on
     return results
+
+
+def _failed(
+    contract: Contract, chunk: pa.Table, results: list[ObjectResult], error: duckdb.Error
+) -> ContractError:
+    numbers = pc.min_max(chunk["object_id"]).as_py()
+    first, last = (results[numbers[end]].landed.pinned.key for end in ("min", "max"))
+    return ContractError(
+        f"{contract.stream}/{contract.version}.yaml: usage.mapping: sql/{contract.mapping.sql}.sql "
+        f"raised {type(error).__name__} on a record of {first} to {last}: it must give NULL or a "
+        "reject_reason for any input, TRY() helps"
+    )
 
 
 def _normalize_chunk(

@@ -149,9 +149,15 @@ def _numbers_as_text(line: bytes | None) -> str | None:
     if line is None or not LONG_NUMBER.search(line):
         return None if line is None else line.decode()
     try:
-        return json.dumps(json.loads(line, parse_float=str, parse_int=str), ensure_ascii=False)
+        document = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_first_wins)
+        return json.dumps(document)  # escaped: a lone surrogate has no UTF-8 form
     except (ValueError, RecursionError):
         return line.decode()  # not JSON: normalize will refuse it
+
+
+def _first_wins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Of a repeated key the engine reads the first value; so must this detour."""
+    return dict(reversed(pairs))
 
 
 def _array_elements(path: Path, reader: Reader) -> Iterator[pa.Table]:

@@ -2,7 +2,7 @@
 
 A release names, for each table and partition, the files with their sha256, rows and control totals. It is
 committed by creating `_release/<number>.json` once; `current.json` is a copy of the newest one for readers.
-An entry of a partition: {"since", "run", "code", "contract", "inputs", "totals", "files": [{"key", "sha256",
+An entry of a partition: {"first", "since", "run", "code", "contract", "inputs", "totals", "files": [{"key", "sha256",
 "bytes", "rows"}]}. `pending` names "stream/usage_date" whose arrivals are newer than its daily totals.
 """
 
@@ -21,7 +21,7 @@ from etl.store import Store
 
 Entry = dict
 Changes = dict[str, dict[str, Entry | None]]
-PROVENANCE = ("since", "run", "code")
+PROVENANCE = ("first", "since", "run", "code")
 ATTEMPTS = 50
 
 
@@ -74,9 +74,13 @@ def latest(store: Store) -> Release:
     """The newest commit, also where its writer died before it moved current.json."""
     found = current(store)
     while body := store.read(layout.release(found.number + 1)):
-        found = _parsed(body.data)
-        if found.body["parent"] != found.number - 1:
-            raise Corrupt(f"{layout.release(found.number)} does not name its parent")
+        parent, found = found, _parsed(body.data)
+        named = (found.body["parent"], found.body["parent_sha256"])
+        if named != (parent.number, parent.sha256):
+            raise Corrupt(
+                f"{store.location.url(layout.release(found.number))} does not name release "
+                f"{parent.number} by its sha256: one of the two was changed, restore it"
+            )
     return found
 
 
@@ -92,7 +96,8 @@ def publish(
         newest = latest(store)
         if only_after is not None and newest.number != only_after:
             return None
-        body = _next(newest, change, now)
+        base = newest if change.base == newest.number else _base(store, change.base)
+        body = _next(newest, base, change, now)
         if body is None:
             _point_at(store, newest)
             return newest
@@ -132,7 +137,7 @@ def _bytes(path: Path) -> bytes:
     return path.read_bytes() + b"\0"
 
 
-def _next(newest: Release, change: Change, now: datetime) -> dict | None:
+def _next(newest: Release, base: Release, change: Change, now: datetime) -> dict | None:
     """Body of the next release; None where the change holds nothing new."""
     number = newest.number + 1
     body = json.loads(json.dumps(newest.body))
@@ -140,9 +145,10 @@ def _next(newest: Release, change: Change, now: datetime) -> dict | None:
     for table, partitions in change.tables.items():
         live = body["tables"].setdefault(table, {})
         for name, entry in partitions.items():
-            _refuse_stale(live.get(name), change, f"{table}/{name}")
             if _same(live.get(name), entry):
                 continue
+            seen = base.body["tables"].get(table, {}).get(name)
+            _refuse_stale(live.get(name), seen, change, f"{table}/{name}")
             changed.append(f"{table}/{name}")
             _put(live, name, entry, {"since": number, "run": change.run, "code": code_version()})
     pending = _pending(newest, change, number)
@@ -170,12 +176,19 @@ def _pending(newest: Release, change: Change, number: int) -> dict[str, int]:
     return left | dict.fromkeys(change.pending, number)
 
 
-def _refuse_stale(old: Entry | None, change: Change, name: str) -> None:
-    if old and old["since"] > change.base:
-        raise StaleInput(
-            f"{name} was published by {old['run']} in release {old['since']}, after this run had read "
-            f"release {change.base}: run again"
-        )
+def _refuse_stale(old: Entry | None, seen: Entry | None, change: Change, name: str) -> None:
+    """The partition must be as it was in the release that the run had read: neither newer nor gone."""
+    if (old and old["since"]) == (seen and seen["since"]):
+        return
+    what = f"published by {old['run']} in release {old['since']}" if old else "removed"
+    raise StaleInput(
+        f"{name} was {what}, after this run had read release {change.base}: "
+        "run again from its first stage"
+    )
+
+
+def _base(store: Store, number: int) -> Release:
+    return load(store, number) if number else EMPTY
 
 
 def _same(old: Entry | None, new: Entry | None) -> bool:
@@ -188,7 +201,8 @@ def _put(live: dict, name: str, entry: Entry | None, provenance: dict[str, objec
     if entry is None:
         live.pop(name, None)
     else:
-        live[name] = entry | provenance
+        first = live.get(name, {}).get("first", provenance["since"])
+        live[name] = entry | {"first": first} | provenance
 
 
 def _point_at(store: Store, newest: Release) -> None:

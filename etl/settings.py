@@ -1,6 +1,7 @@
 """Environment -> one frozen object. Nothing else in the library reads the environment."""
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,12 +47,19 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         landing=_location(env, "USAGE_EXPORT_LANDING"),
         lake=_location(env, "USAGE_EXPORT_LAKE"),
-        contracts=Path(env.get("USAGE_EXPORT_CONTRACTS") or ROOT / "contracts"),
+        contracts=_folder(env, "USAGE_EXPORT_CONTRACTS", ROOT / "contracts"),
         pii_key=_key(env, "USAGE_EXPORT_PII_KEY"),
-        memory=env.get("USAGE_EXPORT_MEMORY") or "1GB",
+        memory=_memory(env, "USAGE_EXPORT_MEMORY", "1GB"),
         threads=_count(env, "USAGE_EXPORT_THREADS", default=2),
-        scratch=Path(env.get("USAGE_EXPORT_SCRATCH") or tempfile.gettempdir()),
+        scratch=_folder(env, "USAGE_EXPORT_SCRATCH", Path(tempfile.gettempdir())),
     )
+
+
+def without_store(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings of work that reaches neither landing nor lake, where they need not be set."""
+    env = os.environ if environment is None else environment
+    unset = {"USAGE_EXPORT_LANDING": "s3://unset", "USAGE_EXPORT_LAKE": "s3://unset"}
+    return from_environment(unset | {"USAGE_EXPORT_PII_KEY": "0" * MINIMUM_KEY_BYTES} | dict(env))
 
 
 def object_store(environment: Mapping[str, str] | None = None) -> dict[str, str | None]:
@@ -89,3 +97,17 @@ def _count(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise SettingError(f"{name} must be a whole number of at least 1")
     return int(text)
+
+
+def _folder(env: Mapping[str, str], name: str, default: Path) -> Path:
+    folder = Path(env.get(name) or default)
+    if not folder.is_dir():
+        raise SettingError(f"{name}: there is no folder {folder}: make it or name another")
+    return folder
+
+
+def _memory(env: Mapping[str, str], name: str, default: str) -> str:
+    text = env.get(name) or default
+    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", text):
+        raise SettingError(f"{name} must be a size such as 512MB or 4GB")
+    return text

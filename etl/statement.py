@@ -107,31 +107,25 @@ def _completeness(landed: dict, gaps: list[dict]) -> dict:
 
 def _change(release: Release, day: date, stream: str, rows: list[dict]) -> dict:
     daily = release.partitions("usage_daily", stream=stream, usage_date=day)
-    if not daily:
+    if not rows:
+        first = next((entry["first"] for entry in daily.values()), None)
         return {
-            "kind": "not_published",
-            "release": None,
+            "kind": "first" if daily else "not_published",
+            "release": first,
             "replaces": None,
             "cause": None,
             "totals": [],
         }
-    (entry,) = daily.values()
-    latest = [row for row in rows if row["replaced"] < entry["since"]]
-    if not latest:
-        return {
-            "kind": "first",
-            "release": entry["since"],
-            "replaces": None,
-            "cause": None,
-            "totals": [],
-        }
+    replaced = rows[0]["replaced"]
+    ledger = release.partitions("restatement", stream=stream, usage_date=day, replaced=replaced)
+    (restatement,) = ledger.values()
     names = ("meter", "unit", "old_quantity", "new_quantity", "difference")
     return {
         "kind": "restated",
-        "release": entry["since"],
-        "replaces": latest[0]["replaced"],
-        "cause": latest[0]["cause"],
-        "totals": [{name: row[name] for name in names} for row in latest],
+        "release": restatement["since"],
+        "replaces": replaced,
+        "cause": rows[0]["cause"],
+        "totals": [{name: row[name] for name in names} for row in rows],
     }
 
 

@@ -64,16 +64,17 @@ class Store:
 
     def __init__(self, location: Location, connections: int = 16) -> None:
         self.location = location
-        self._client = boto3.client(
-            "s3",
-            config=Config(
-                retries={"mode": "standard", "total_max_attempts": 6},
-                connect_timeout=5,
-                read_timeout=30,
-                max_pool_connections=connections,
-                s3={"addressing_style": "auto"},
-            ),
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": 6},
+            connect_timeout=5,
+            read_timeout=30,
+            max_pool_connections=connections,
+            s3={"addressing_style": "auto"},
         )
+        try:
+            self._client = boto3.client("s3", config=config)
+        except (ValueError, BotoCoreError) as error:
+            raise SettingError(f"AWS_ENDPOINT_URL_S3, AWS_REGION or a profile: {error}") from error
 
     def list(self, prefix: str) -> dict[str, tuple[str, int]]:
         """key -> (ETag, size in bytes) of everything below `prefix`."""

@@ -3,12 +3,12 @@
 -- RFC 3339 with a zone -> UTC timestamp; anything else, also a time without a zone, is NULL.
 CREATE OR REPLACE TEMP MACRO utc_timestamp(text) AS
 CASE WHEN regexp_full_match(
-    text, '\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})')
+    text, '\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)')
 THEN try_cast(text AS TIMESTAMPTZ)::TIMESTAMP END;
 
 -- The time of web and storage access logs, 17/Nov/2026:07:12:41 +0000 -> UTC timestamp.
 CREATE OR REPLACE TEMP MACRO access_log_timestamp(text) AS
-CASE WHEN regexp_full_match(text, '\d{2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4}')
+CASE WHEN regexp_full_match(text, '\d{2}/[A-Z][a-z]{2}/\d{4}:([01]\d|2[0-3]):[0-5]\d:[0-5]\d [+-]([01]\d|2[0-3])[0-5]\d')
 THEN try_strptime(text, '%d/%b/%Y:%H:%M:%S %z')::TIMESTAMP END;
 
 CREATE OR REPLACE TEMP MACRO is_number(text) AS
@@ -20,20 +20,23 @@ length(regexp_extract(text, '\.(\d+)', 1))
 - coalesce(try_cast(nullif(regexp_extract(text, '[eE]([+-]?\d+)$', 1), '') AS INTEGER), 0)
 - length(regexp_extract(replace(regexp_extract(text, '^[+-]?([\d.]+)', 1), '.', ''), '(0*)$', 1));
 
--- Text -> decimal(38,9), exactly or not at all: never rounded, never through a float.
+-- Text -> decimal(38,9) below 10^20, exactly or not at all: never rounded, never through a float. The bound
+-- leaves room for sums: no record can make the total of a day overflow.
 CREATE OR REPLACE TEMP MACRO exact_quantity(text) AS
-CASE WHEN is_number(text) AND decimal_places(text) <= 9 THEN try_cast(text AS DECIMAL(38,9)) END;
+CASE WHEN is_number(text) AND decimal_places(text) <= 9
+    AND abs(try_cast(text AS DECIMAL(38,9))) < 100000000000000000000::DECIMAL(38,9)
+THEN try_cast(text AS DECIMAL(38,9)) END;
 
 -- Why exact_quantity gave NULL.
 CREATE OR REPLACE TEMP MACRO quantity_problem(text) AS
 CASE WHEN text IS NULL THEN 'no_quantity'
     WHEN NOT is_number(text) THEN 'quantity_not_a_number'
     WHEN decimal_places(text) > 9 THEN 'quantity_too_precise'
-    WHEN try_cast(text AS DECIMAL(38,9)) IS NULL THEN 'quantity_too_large' END;
+    WHEN exact_quantity(text) IS NULL THEN 'quantity_too_large' END;
 
--- Identity of a source record: its parts joined by U+001F; NULL where a part is missing or holds U+001F.
+-- Identity of a source record: its parts joined by U+001F; NULL where a part is missing, empty or holds U+001F.
 CREATE OR REPLACE TEMP MACRO key_of(stream, parts) AS
-CASE WHEN len(list_filter(parts, lambda part: part IS NOT NULL AND NOT contains(part, chr(31)))) = len(parts)
+CASE WHEN len(list_filter(parts, lambda part: part <> '' AND NOT contains(part, chr(31)))) = len(parts)
 THEN sha256(stream || chr(31) || array_to_string(parts, chr(31))) END;
 
 CREATE OR REPLACE TEMP MACRO key_hash(record_key) AS

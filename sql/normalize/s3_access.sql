@@ -7,8 +7,12 @@ SELECT
     record_id,
     bucket AS source,
     request_id AS source_event_id,
-    -- the key is encoded twice in this log; its first segment is the tenant
-    nullif(split_part(url_decode(url_decode(key)), '/', 1), '') AS tenant_id,
+    -- the key is encoded twice in this log; its first segment is the tenant. What does not decode to text
+    -- is no tenant: url_decode raises on bytes that are not UTF-8
+    nullif(split_part(coalesce(
+        TRY(url_decode(url_decode(key))),
+        TRY(url_decode(url_decode(split_part(key, '/', 1))))
+    ), '/', 1), '') AS tenant_id,
     'key_prefix' AS attribution,
     requester AS principal_hash,
     'storage' AS service_name,

@@ -6,7 +6,7 @@
 
 SELECT
     stream,
-    max(schema_version) AS contract_version,
+    string_agg(DISTINCT schema_version, ', ' ORDER BY schema_version) AS contract_version,
     count(*) AS measures,
     count(DISTINCT (raw_object_key, raw_line)) AS records,
     count(DISTINCT (raw_object_key, raw_line)) FILTER (delivered_at::DATE > usage_date) AS late,

@@ -1,5 +1,5 @@
 -- Measures of this usage date that a void cancelled, and the void instructions that stand on it.
--- An adjust of a voided record is cancelled with it. Each void counts once, before its target or after it;
+-- An adjust of a voided record is cancelled with it, one step: not an adjust of that adjust. Each void counts once, before its target or after it;
 -- a void that itself repeats an identity (another record came first under it) cancels nothing.
 --
 -- grain:   idempotency_key

@@ -8,7 +8,7 @@ WITH kept AS (
 ),
 
 kept_row AS (
-    SELECT every_row.*
+    SELECT every_row.*, count(*) OVER (PARTITION BY every_row.record_key) AS measures
     FROM (FROM arrival UNION ALL FROM foreign_arrival) every_row
     JOIN kept USING (record_key, raw_object_key, raw_line)
 )
@@ -18,6 +18,7 @@ SELECT
     lost.usage_date,
     CASE
         WHEN same.record_key IS NULL
+            OR same.measures <> count(*) OVER (PARTITION BY lost.record_key, lost.raw_object_key, lost.raw_line)
             OR (lost.record_kind, lost.corrects_key, lost.tenant_id, lost.attribution, lost.billing_account_id,
                 lost.sub_account_id, lost.principal_hash, lost.service_name, lost.resource_id, lost.resource_type,
                 lost.quantity, lost.unit, lost.sample_weight, lost.region_id, lost.labels)

@@ -28,10 +28,14 @@ FROM (
         min(delivered_at) AS delivered_at,
         min(event_time) AS event_time,
         map_from_entries(coalesce(
-            list(ROW(meter || ' ' || unit, quantity::VARCHAR) ORDER BY meter, unit)
+            list(ROW(meter || ' ' || unit || CASE WHEN nth > 1 THEN ' #' || nth ELSE '' END, quantity::VARCHAR)
+                ORDER BY meter, unit, nth)
                 FILTER (meter IS NOT NULL AND unit IS NOT NULL AND quantity IS NOT NULL), [])) AS quantities
-    FROM arrival
-    WHERE reject_reason IS NOT NULL
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY record_id, meter, unit ORDER BY quantity) AS nth
+        FROM arrival
+        WHERE reject_reason IS NOT NULL
+    )
     GROUP BY record_id
 ) refused
 JOIN batch USING (record_id)

@@ -20,7 +20,7 @@ WITH judged AS (
             coalesce(map_from_entries(list_sort(list_filter(
                 map_entries(mapped.labels), lambda label: label.value IS NOT NULL))), MAP {}) AS labels
         ),
-        meter_unit.meter IS NOT NULL OR mapped.record_kind = 'void' AS meter_known,
+        meter_unit.meter IS NOT NULL OR coalesce(mapped.record_kind = 'void', false) AS meter_known,
         attribution_rule.rule IS NOT NULL AS rule_known
     FROM record
     LEFT JOIN mapped USING (record_id)
@@ -43,6 +43,10 @@ reasoned AS (
             WHEN sample_weight IS NULL OR sample_weight < 1 THEN 'sample_weight'
             WHEN record_kind NOT IN ('usage', 'void', 'adjust') THEN 'unknown_kind'
             WHEN record_kind = 'usage' AND quantity < 0 THEN 'negative_quantity'
+            WHEN record_kind = 'void' AND quantity <> 0 THEN 'void_with_quantity'
+            -- a billion records of the largest weighted quantity still add up within decimal(38,9)
+            WHEN abs(quantity) >= (100000000000000000000::HUGEINT // sample_weight)::DECIMAL(38,9)
+                THEN 'quantity_too_large'
             WHEN record_kind <> 'usage' AND corrects_key IS NULL THEN 'no_target'
             WHEN count(*) OVER (PARTITION BY record_id, meter) > 1 THEN 'repeated_meter'
             WHEN NOT meter_known THEN 'unknown_meter'
@@ -50,7 +54,7 @@ reasoned AS (
             WHEN cardinality(labels) > 16 OR NOT list_has_all($allowed_labels::VARCHAR[], map_keys(labels))
                 THEN 'labels_not_allowed'
             WHEN period_end < period_start THEN 'period_reversed'
-            WHEN event_time < delivered_at - to_days($late_window_days) THEN 'too_late'
+            WHEN period_start < delivered_at - to_days($late_window_days) THEN 'too_late'
             WHEN personal_data(concat_ws(
                 chr(10), source, source_event_id, tenant_id, billing_account_id, sub_account_id, service_name,
                 resource_id, resource_type, region_id, array_to_string(map_values(labels), chr(10))))

@@ -1,0 +1,248 @@
+"""The command usage-export: what it prints, how it ends, and that an error says what to do."""
+
+import contextlib
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import boto3
+import pytest
+
+from etl import cli
+from etl.settings import ROOT
+from tests.conftest import Lake
+from tests.events import DAY, evening, event, key, lines
+
+COMMAND = Path(sys.executable).parent / "usage-export"
+DAILY = "SELECT meter, sum(quantity)::DECIMAL(38,9) AS q FROM usage_daily GROUP BY ALL"
+NEXT = date(2026, 11, 19)
+
+
+@pytest.fixture(scope="module")
+def said(object_store):
+    """A lake made by commands alone; what ingest and build printed."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        lake = Lake(object_store, "cli", monkeypatch)
+        lake.land(key(), lines(event("a", "0.000000001"), event("b", 6), "{"), evening())
+        lake.land(key(NEXT, offset=3), lines(event("c", at="2026-11-19T01:00:00Z")), evening(NEXT))
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            range_of_days = ["--landed", "2026-11-18", "--to", "2026-11-19"]
+            assert cli.main(["ingest", "app_usage", *range_of_days]) == 0
+            day = ["--usage-date", "2026-11-18"]
+            assert cli.main(["build", *day, "--stream", "app_usage"]) == 0
+        yield lake, printed.getvalue()
+
+
+@pytest.fixture
+def run(said, capsys):
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = cli.main(arguments)
+        except SystemExit as error:
+            code = int(error.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_ingest_and_build_say_what_became_of_the_rows_and_what_comes_next(said):
+    first, second, *rest = said[1].splitlines()
+
+    assert first.startswith("app_usage landed 2026-11-18: objects 1, objects_refused 0, rows_in 3")
+    assert "rows_out 2, rows_quarantined 1" in first
+    assert second.endswith("release 2, usage_dates 2026-11-18, 2026-11-19")
+    assert rest[:2] == [
+        "next: usage-export build --usage-date 2026-11-18 --stream app_usage",
+        "next: usage-export build --usage-date 2026-11-19 --stream app_usage",
+    ]
+    assert rest[2] == "app_usage 2026-11-18: rows_in 2, rows_out 2, release 3"
+
+
+def test_a_date_without_rows_has_nothing_to_build(run):
+    assert run("build", "--usage-date", "2020-01-01") == (
+        0,
+        "no stream has rows on 2020-01-01: nothing to build\n",
+        "",
+    )
+
+
+def test_statement_is_text_or_json_of_a_date_or_of_the_newest(run):
+    code, text, _ = run("statement", "--usage-date", "2026-11-18")
+    assert (code, text.splitlines()[0]) == (0, "Usage date 2026-11-18 (UTC), release 3")
+    assert run("statement")[1] == text
+    body = json.loads(run("statement", "--json")[1])
+    assert body["streams"][0]["totals"][0]["quantity"] == "6.000000001"
+
+
+def test_sql_prints_exact_numbers_in_every_format(run):
+    code, table, _ = run("sql", DAILY)
+    assert code == 0 and "6.000000001" in table and "api_calls" in table
+    assert run("sql", DAILY, "--format", "csv") == (0, "meter,q\napi_calls,6.000000001\n", "")
+    _, text, _ = run("sql", DAILY, "--format", "json")
+    assert json.loads(text) == [{"meter": "api_calls", "q": "6.000000001"}]
+    odd = "SELECT 'a,\"b' || chr(10) AS x, NULL AS n"
+    assert list(csv.reader(io.StringIO(run("sql", odd, "--format", "csv")[1])))[1] == ['a,"b\n', ""]
+
+
+def test_sql_reads_an_older_release_by_its_number(run):
+    arguments = ("sql", DAILY, "--format", "csv", "--release")
+    assert run(*arguments, "2")[1] == "meter,q\n"
+    assert run(*arguments, "3")[1] == "meter,q\napi_calls,6.000000001\n"
+    code, _, error = run(*arguments, "99")
+    assert code == 1 and "SourceError: there is no release 99 in s3://lake/cli" in error
+
+
+def test_sql_says_why_a_query_failed(run):
+    code, out, error = run("sql", "SELECT nothing FROM usage_daily")
+
+    assert (code, out) == (1, "")
+    assert error.startswith("usage-export: SettingError: the query failed: Binder Error")
+
+
+def test_contracts_check_names_each_version(run):
+    assert run("contracts", "check") == (
+        0,
+        "app_usage 1.0.0: good\ncloudtrail 1.0.0: good\ns3_access 1.0.0: good\n",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("format: json_lines", "format: xml", "usage.reader.format"),
+        ("version: 1.0.0", "version: 1.0.1", "id and version must be app_usage and 1.0.0"),
+        ("status: active", "status: draft", "exactly one version must have status: active"),
+        ("sql: normalize/app_usage", "sql: normalize/none", "sql/normalize/none.sql"),
+        ("kind: DataContract", "knd: DataContract", "app_usage/1.0.0.yaml"),
+    ],
+)
+def test_contracts_check_names_file_and_key_of_what_is_wrong(
+    run, tmp_path, monkeypatch, old, new, says
+):
+    shutil.copytree(ROOT / "contracts", tmp_path / "contracts")
+    path = tmp_path / "contracts" / "app_usage" / "1.0.0.yaml"
+    path.write_text(path.read_text().replace(old, new))
+    monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(tmp_path / "contracts"))
+
+    code, out, error = run("contracts", "check")
+
+    assert code == 1 and "s3_access 1.0.0: good" in out
+    assert error.startswith("app_usage: ") and says in error
+
+
+def test_status_tells_release_pending_dates_and_backlog(run, said):
+    said[0].land("s3logs/1/r/b/2026/11/18/log", b"", evening(DAY))
+
+    code, out, _ = run("status")
+
+    head, *rest = out.splitlines()
+    assert code == 0 and head.startswith("release 3, made 20")
+    assert rest == [
+        "usage dates waiting to be built: app_usage/2026-11-19",
+        "app_usage: 0 landed objects not read yet",
+        "cloudtrail: 0 landed objects not read yet",
+        "s3_access: 1 landed objects not read yet",
+        "  s3logs/1/r/b/2026/11/18/log",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("USAGE_EXPORT_LANDING", "", "USAGE_EXPORT_LANDING must be an s3:// URL"),
+        ("USAGE_EXPORT_LAKE", "/tmp/lake", "USAGE_EXPORT_LAKE must be an s3:// URL"),
+        ("USAGE_EXPORT_PII_KEY", "short", "USAGE_EXPORT_PII_KEY must hold a secret of at least 16"),
+        ("USAGE_EXPORT_THREADS", "many", "USAGE_EXPORT_THREADS must be a whole number"),
+        ("USAGE_EXPORT_LAKE", "s3://none", "s3://none/.*the bucket does not exist: create it"),
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "s3://lake/cli/.*: check AWS_ACCESS_KEY_ID"),
+        ("AWS_ACCESS_KEY_ID", "", "s3://lake/cli/.*redentials"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_remedy(run, monkeypatch, setting, value, says):
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers credentials
+    monkeypatch.setenv(setting, value)
+
+    code, out, error = run("status")
+
+    assert (code, out) == (1, "")
+    assert re.fullmatch(f"usage-export: SettingError: .*{says}.*\n", error)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("USAGE_EXPORT_MEMORY", "lots"),  # etl/sql.py:24, duckdb.ParserException
+        ("USAGE_EXPORT_SCRATCH", "/no/such/folder"),  # etl/sql.py:23, FileNotFoundError
+        ("USAGE_EXPORT_CONTRACTS", "/no/such/folder"),  # etl/layout.py:51, FileNotFoundError
+        ("AWS_ENDPOINT_URL_S3", "localhost"),  # etl/store.py:69, ValueError
+    ],
+)
+def test_every_setting_is_checked(run, monkeypatch, setting, value):
+    monkeypatch.setenv(setting, value)
+
+    code, _, error = run("status")
+
+    assert code == 1 and setting in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ingest", "apps", "--landed", "2026-11-18"),
+        ("build", "--usage-date", "2026-11-18", "--stream", "apps"),
+    ],
+)
+def test_an_unknown_stream_is_answered_with_the_known_ones(run, arguments):
+    code, _, error = run(*arguments)
+
+    assert code == 1
+    assert "no contract for apps: known are app_usage, cloudtrail, s3_access" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("ingest", "app_usage", "--landed", "2026-02-30"), "--landed: invalid"),
+        (("ingest", "app_usage"), "required: --landed"),
+        (("build", "--usage-date", "tomorrow"), "--usage-date: invalid"),
+        (("sql", "SELECT 1", "--format", "xml"), "--format: invalid choice"),
+        ((), "required: command"),
+    ],
+)
+def test_a_wrong_command_line_is_told_with_its_usage(run, arguments, says):
+    code, _, error = run(*arguments)
+
+    assert code == 2 and "usage: usage-export" in error and says in error
+
+
+def test_a_range_that_runs_backwards_is_refused(run):
+    code, _, error = run("ingest", "app_usage", "--landed", "2026-11-18", "--to", "2026-11-17")
+
+    assert code == 1 and "--to 2026-11-17 lies before --landed 2026-11-18" in error
+
+
+def test_an_empty_lake_has_no_statement_yet(lake, capsys):
+    assert cli.main(["statement"]) == 1
+    assert "nothing is published in s3://lake/" in capsys.readouterr().err
+    assert cli.main(["sql", "SELECT count(*) AS n FROM usage_daily", "--format", "csv"]) == 0
+
+
+def test_the_installed_command_ends_with_the_same_codes(said):
+    query = [COMMAND, "sql", DAILY, "--format", "csv"]
+    good = subprocess.run(query, capture_output=True, text=True)
+    bad = subprocess.run([*query, "--release", "99"], capture_output=True, text=True)
+
+    assert (good.returncode, good.stdout, good.stderr) == (
+        0,
+        "meter,q\napi_calls,6.000000001\n",
+        "",
+    )
+    assert bad.returncode == 1 and bad.stderr.startswith("usage-export: SourceError: ")

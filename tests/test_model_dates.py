@@ -1,0 +1,109 @@
+"""usage/foreign_date and usage/touched_date: which other dates matter, by the index of keys."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from etl.tables import USAGE_KEY
+from tests.models import DAY, EVENING, NEXT, rows_of, run, usage_key
+
+OTHER, FAR = date(2026, 11, 10), date(2026, 11, 11)
+LATER = EVENING + timedelta(hours=1)
+
+
+def foreign(own, other) -> list:
+    given = {"own_key": rows_of(USAGE_KEY, own), "other_key": rows_of(USAGE_KEY, other)}
+    return [(row["usage_date"], row["landed_date"]) for row in run("usage/foreign_date", given)]
+
+
+def touched(old, new, live) -> list[date]:
+    given = {
+        "old_key": rows_of(USAGE_KEY, old),
+        "new_key": rows_of(USAGE_KEY, new),
+        "live_key": rows_of(USAGE_KEY, live),
+    }
+    return [row["usage_date"] for row in run("usage/touched_date", given)]
+
+
+def key(name: str, usage_date: date = OTHER, **fields) -> dict:
+    return usage_key(name, usage_date=usage_date, **fields)
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        (usage_key("a"), key("a")),
+        (usage_key("a"), key("v", corrects="a")),
+        (usage_key("x", corrects="a"), key("v", corrects="a")),
+    ],
+)
+def test_a_shared_identity_or_a_correction_makes_a_date_matter(own, other):
+    assert foreign([own], [other, key("stranger", FAR)]) == [(OTHER, DAY)]
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        (usage_key("a"), key("b")),
+        (usage_key("a"), key("v", corrects="b")),
+        (usage_key("v", corrects="a"), key("a")),
+        (usage_key("v", corrects="a"), key("b")),
+    ],
+)
+def test_strangers_and_the_target_of_an_own_void_do_not_matter(own, other):
+    assert foreign([own], [other]) == []
+
+
+def test_rivals_of_a_void_elsewhere_matter_too():
+    void, rival = key("v", corrects="a"), key("v", FAR, delivered_at=LATER)
+
+    assert foreign([usage_key("a")], [void, rival]) == [(OTHER, DAY), (FAR, DAY)]
+
+
+def test_each_landed_date_of_a_usage_date_is_judged_alone():
+    other = [key("a", landed_date=NEXT), key("b", landed_date=DAY), key("a", landed_date=NEXT)]
+
+    assert foreign([usage_key("a")], other) == [(OTHER, NEXT)]
+
+
+def test_no_keys_give_no_dates():
+    assert foreign([], [key("a")]) == foreign([usage_key("a")], []) == []
+    assert touched([], [], [key("a")]) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "live"),
+    [
+        (usage_key("a"), key("a")),
+        (usage_key("v", corrects="a"), key("a")),
+        (usage_key("v", corrects="a"), key("x", corrects="a")),
+    ],
+)
+def test_what_comes_or_goes_touches_repeats_targets_and_fellow_corrections(changed, live):
+    stranger = key("stranger", FAR)
+
+    assert touched([], [changed], [live, stranger]) == [OTHER]
+    assert touched([changed], [], [live, stranger]) == [OTHER]
+
+
+def test_what_stays_touches_nothing():
+    same = [usage_key("a"), usage_key("v", corrects="a")]
+
+    assert touched(same, list(reversed(same)), [key("a"), key("v")]) == []
+
+
+def test_another_delivery_time_touches_the_dates_of_its_repeats():
+    assert touched([usage_key("a")], [usage_key("a", delivered_at=LATER)], [key("a")]) == [OTHER]
+
+
+def test_a_void_that_points_elsewhere_touches_its_old_and_its_new_target():
+    old, new = usage_key("v", corrects="a"), usage_key("v", corrects="b")
+
+    assert touched([old], [new], [key("a"), key("b", FAR), key("c", NEXT)]) == [OTHER, FAR]
+
+
+def test_a_record_that_takes_a_voids_identity_touches_the_target_of_that_void():
+    """v arrives as usage and may now be the first: the void of a may count no more."""
+    live = [key("v", corrects="a"), key("a", FAR)]
+
+    assert touched([], [usage_key("v")], live) == [OTHER, FAR]

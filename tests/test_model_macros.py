@@ -1,0 +1,173 @@
+"""sql/macros.sql: each word alone. A wrong value must be impossible; NULL is the way to say no."""
+
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.models import quantity, value
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-18T10:00:00Z", datetime(2026, 11, 18, 10)),
+        ("2026-11-18 10:00:00Z", datetime(2026, 11, 18, 10)),
+        ("2026-11-19T01:30:00+05:30", datetime(2026, 11, 18, 20)),
+        ("2026-11-18T23:00:00-02:00", datetime(2026, 11, 19, 1)),
+        ("2026-11-18T23:59:59.999999999Z", datetime(2026, 11, 18, 23, 59, 59, 999999)),
+        ("2026-11-18T10:00:00.123456789+00:00", datetime(2026, 11, 18, 10, 0, 0, 123456)),
+        ("2024-02-29T00:00:00Z", datetime(2024, 2, 29)),
+    ],
+)
+def test_a_time_with_a_zone_becomes_utc_and_is_cut_to_microseconds(text, moment):
+    assert value("utc_timestamp(?)", text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "2026-11-18T10:00:00",
+        "2026-11-18",
+        "2026-11-18T10:00:00.1234567890Z",
+        "2026-11-18T10:00:00.Z",
+        "2026-12-31T23:59:60Z",
+        "2026-02-30T10:00:00Z",
+        "2026-11-18T10:00:00 UTC",
+        "2026-11-18T10:00:00+0200",
+        " 2026-11-18T10:00:00Z",
+        "2026-11-18T10:00:00Z\n",
+        "1763460000",
+        "infinity",
+    ],
+)
+def test_any_other_time_is_null_never_a_guess(text):
+    assert value("utc_timestamp(?)", text) is None
+
+
+@pytest.mark.parametrize("offset", ["+99:99", "-24:00", "+02:60"])
+def test_an_impossible_offset_is_not_a_time(offset):
+    assert value("utc_timestamp(?)", f"2026-11-18T10:00:00{offset}") is None
+
+
+def test_access_log_time_is_utc_also_with_another_offset():
+    assert value("access_log_timestamp('17/Nov/2026:07:12:41 +0000')") == datetime(
+        2026, 11, 17, 7, 12, 41
+    )
+    assert value("access_log_timestamp('01/Jan/2027:01:00:00 +0530')") == datetime(
+        2026, 12, 31, 19, 30
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "17/Nov/2026:07:12:41",
+        "17/nov/2026:07:12:41 +0000",
+        "17/Xyz/2026:07:12:41 +0000",
+        "31/Feb/2026:07:12:41 +0000",
+        "17/Nov/2026:07:12:41 +00:00",
+        "[17/Nov/2026:07:12:41 +0000]",
+    ],
+)
+def test_another_access_log_time_is_null(text):
+    assert value("access_log_timestamp(?)", text) is None
+
+
+def test_an_impossible_access_log_offset_is_not_a_time():
+    assert value("access_log_timestamp('17/Nov/2026:07:12:41 +9999')") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "exact", "problem"),
+    [
+        ("1.123456789", 9, "1.123456789", None),
+        ("1.1234567890", 9, "1.123456789", None),
+        ("1.1234567891", 10, None, "quantity_too_precise"),
+        ("1e-9", 9, "0.000000001", None),
+        ("1e-10", 10, None, "quantity_too_precise"),
+        ("10e-10", 9, "0.000000001", None),
+        ("1.6488000000000005E-05", 21, None, "quantity_too_precise"),
+        ("1.5E+1", 0, "15", None),
+        ("-0.5", 1, "-0.5", None),
+        ("89.0", 0, "89", None),
+        ("9" * 20 + "." + "9" * 9, 9, "9" * 20 + "." + "9" * 9, None),
+        ("1" + "0" * 20, -20, None, "quantity_too_large"),
+        ("1" + "0" * 29, -29, None, "quantity_too_large"),
+        ("1e29", -29, None, "quantity_too_large"),
+        ("9e19", -19, "9e19", None),
+        ("1e999", -999, None, "quantity_too_large"),
+        ("NaN", 0, None, "quantity_not_a_number"),
+        ("Infinity", 0, None, "quantity_not_a_number"),
+        ("true", 0, None, "quantity_not_a_number"),
+        ("1,5", 0, None, "quantity_not_a_number"),
+        ("1.", 0, None, "quantity_not_a_number"),
+        ("0x10", 0, None, "quantity_not_a_number"),
+        ("1_000", 0, None, "quantity_not_a_number"),
+        (" 1", 0, None, "quantity_not_a_number"),
+        ("1\n", 0, None, "quantity_not_a_number"),
+        ("", 0, None, "quantity_not_a_number"),
+    ],
+)
+def test_a_quantity_is_exact_or_refused_with_the_reason(text, places, exact, problem):
+    assert value("quantity_problem(?)", text) == problem
+    assert value("exact_quantity(?)", text) == (exact and quantity(exact))
+    if problem != "quantity_not_a_number":
+        assert value("decimal_places(?)", text) == places
+
+
+def test_a_number_is_plain_or_with_an_exponent_of_up_to_three_digits():
+    assert [value("is_number(?)", text) for text in ("-1.5e+999", "1e1000", ".5", None)] == [
+        *(True, False, False, None)
+    ]
+
+
+def test_no_quantity_is_a_reason_of_its_own():
+    assert value("quantity_problem(NULL)") == "no_quantity"
+    assert value("exact_quantity(NULL)") is None
+
+
+@pytest.mark.parametrize("text", ["0e-20", "1000000000000000000000000000000e-3"])
+def test_a_form_that_the_engine_cannot_read_exactly_is_refused_never_changed(text):
+    assert value("exact_quantity(?)", text) is None
+    assert value("quantity_problem(?)", text) is not None
+
+
+NUMBER = st.from_regex(r"[+-]?[0-9]{1,40}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?", fullmatch=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(NUMBER, min_size=1, max_size=40))
+def test_no_number_ever_changes_and_every_refusal_has_a_reason(texts):
+    found = value("list_transform(?::VARCHAR[], lambda t: exact_quantity(t)::VARCHAR)", texts)
+    reasons = value("list_transform(?::VARCHAR[], lambda t: quantity_problem(t))", texts)
+
+    for text, exact, problem in zip(texts, found, reasons, strict=True):
+        assert (exact is None) == (problem is not None), text
+        assert exact is None or Decimal(exact) == Decimal(text), text
+
+
+def test_a_key_is_the_hash_of_stream_and_parts_joined_by_the_unit_separator():
+    joined = "\x1f".join(["s", "//app/a", "e1"])
+
+    assert value("key_of('s', ['//app/a', 'e1'])") == sha256(joined.encode()).hexdigest()
+
+
+def test_parts_that_shift_over_their_border_give_another_key():
+    assert value("key_of('s', ['ab', 'c']) <> key_of('s', ['a', 'bc'])")
+
+
+@pytest.mark.parametrize("parts", [["a", None], ["a", ""], [None], ["a\x1fb", "c"], ["\x1f"]])
+def test_a_part_that_is_missing_or_holds_the_separator_gives_no_key(parts):
+    assert value("key_of('s', ?::VARCHAR[])", parts) is None
+
+
+def test_the_key_hash_is_the_first_64_bits_of_the_key():
+    assert value("key_hash('ffffffffffffffff' || repeat('0', 48))") == 2**64 - 1
+    assert value("key_hash(NULL)") is None
