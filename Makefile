@@ -17,8 +17,9 @@ up: $(ENVIRONMENT) ## the same stack left running, with the Airflow UI
 down: $(ENVIRONMENT) ## stop what `make up` started
 	@.venv/bin/python -m deploy.embedded down
 
+sql: export QUERY := $(value Q)
 sql: $(ENVIRONMENT) ## DuckDB on the current release: make sql, or make sql Q="select …"
-	@.venv/bin/python -m deploy.embedded sql "$(Q)"
+	@.venv/bin/python -m deploy.embedded sql "$$QUERY"
 
 test: $(ENVIRONMENT) ## the whole suite
 	@.venv/bin/python -m pytest
