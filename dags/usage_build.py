@@ -67,10 +67,13 @@ def validate(stream: str) -> dict:
 
 @task(map_index_template="{{ label }}", pool=ENGINE_POOL)
 def publish(stream: str) -> dict:
-    from etl import stages
+    from etl import errors, stages
 
     label(stream)
-    return stages.publish(partition_day(), stream, work_area())
+    try:
+        return stages.publish(partition_day(), stream, work_area())
+    except errors.StaleInput:  # another run was faster: trying again from here would find the same
+        return stages.build(partition_day(), stream, work_area())
 
 
 @task(outlets=[DAILY])

@@ -1,6 +1,8 @@
 """What the DAG files share: assets, the partition they work on, and when a retry can help."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from airflow.sdk import (
     Asset,
@@ -11,6 +13,8 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException
 
+from etl.layout import stream_names
+
 DAY_FORMAT = "%Y-%m-%d"
 ENGINE_POOL = "usage_engine"  # one slot a process that may use USAGE_EXPORT_MEMORY
 ARRIVAL = Asset(name="usage_arrival", uri="s3://lake/usage_arrival")
@@ -19,7 +23,12 @@ DAILY = Asset(name="usage_daily", uri="s3://lake/usage_daily")
 RETRY_WHERE_IT_HELPS = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            ["etl.errors.Retryable", ConnectionError, TimeoutError],
+            [
+                "etl.errors.Retryable",
+                "etl.errors.StaleInput",  # as `publish` then runs its whole lane again
+                ConnectionError,
+                TimeoutError,
+            ],
             action=RetryAction.RETRY,
             reason="the same task may succeed in a minute",
         ),
@@ -45,6 +54,12 @@ DAG_DEFAULTS = {
         "execution_timeout": timedelta(hours=2),
     },
 }
+
+
+def contract_streams() -> list[str]:
+    """Streams of the contracts in use, by folder name: one lane each."""
+    folder = os.environ.get("USAGE_EXPORT_CONTRACTS")
+    return stream_names(Path(folder) if folder else None)
 
 
 def partition_day() -> date:

@@ -48,11 +48,12 @@ def _run(folder: Path, kept: Secrets) -> int:
         made = generate(SEED, FIRST_DAY, DAYS)
         new = land(made, "landing", "", store.client())
         print(f"sample: {new} of {len(made.objects)} objects landed now", flush=True)
-        before, env = _release(store), environment(folder, kept, store)
+        before, home = _release(store), _airflow_folder(folder)
+        env = environment(home, kept, store)
         days = [str(day) for day in made.landed_dates]
         runner = [sys.executable, "-W", "ignore", "-m", "deploy.embedded.runner", *days]
         if code := _call(runner, env):
-            print(f"the run failed; the logs lie in {folder.name}/airflow/logs", file=sys.stderr)
+            print(f"the run failed; the logs lie in {home}/airflow/logs", file=sys.stderr)
             return code
         after = _release(store)
         for day in days[:DAYS]:
@@ -62,6 +63,14 @@ def _run(folder: Path, kept: Secrets) -> int:
     changed = f"release {after}" if after != before else f"nothing changed: still release {after}"
     print(f'\n{changed}\nnext: make sql Q="{_hint()}"')
     return 0
+
+
+def _airflow_folder(folder: Path) -> Path:
+    """A folder of its own beside a running scheduler, which would run the same tasks a second time."""
+    if not server.is_up(folder):
+        return folder
+    print("the Airflow of make up is left alone: its UI does not show these runs", flush=True)
+    return folder / "beside"
 
 
 @contextmanager
@@ -106,3 +115,5 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
+    except RuntimeError as error:
+        sys.exit(f"error: {error}")

@@ -27,7 +27,7 @@ class Secrets:
 
 
 def run_folder() -> Path:
-    return Path(os.environ.get("USAGE_EXPORT_RUN_FOLDER") or ROOT / ".run")
+    return Path(os.environ.get("USAGE_EXPORT_RUN_FOLDER") or ROOT / ".run").absolute()
 
 
 def keep_secrets(folder: Path) -> Secrets:
@@ -51,7 +51,7 @@ def environment(
     return _inherited() | {
         "USAGE_EXPORT_LANDING": "s3://landing",
         "USAGE_EXPORT_LAKE": "s3://lake",
-        "USAGE_EXPORT_CONTRACTS": str(ROOT / "contracts"),
+        "USAGE_EXPORT_CONTRACTS": os.environ.get("USAGE_EXPORT_CONTRACTS", str(ROOT / "contracts")),
         "USAGE_EXPORT_PII_KEY": kept.pii_key,
         "USAGE_EXPORT_MEMORY": os.environ.get("USAGE_EXPORT_MEMORY", "1GB"),
         "USAGE_EXPORT_THREADS": os.environ.get("USAGE_EXPORT_THREADS", "2"),

@@ -1,6 +1,8 @@
 """An authenticated SeaweedFS on loopback."""
 
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.embedded import process
+from deploy.embedded.process import Session
 
 START_SECONDS = 60
 BUCKETS = ("landing", "lake")
@@ -24,7 +27,7 @@ class ObjectStore:
     endpoint: str
     access_key: str
     secret_key: str
-    pid: int
+    session: Session
 
     def client(self) -> Any:
         """A boto3 client of this server."""
@@ -48,24 +51,47 @@ def running(folder: Path, access_key: str, secret_key: str) -> Iterator[ObjectSt
     try:
         yield store
     finally:
-        process.kill_group(store.pid)
+        process.end([store.session])
 
 
 def start(folder: Path, access_key: str, secret_key: str, tied: bool) -> ObjectStore:
-    """Start a server and wait until it stores an object; raises RuntimeError with its log otherwise."""
+    """Start a server and wait until it stores an object; RuntimeError otherwise."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     identities = folder / "s3.json"
     identities.touch(mode=0o600)
     identities.write_text(json.dumps(_identities(access_key, secret_key)))
     ports = process.free_ports(8)
-    server = process.start(_command(folder, identities, ports), folder / "seaweedfs.log", tied=tied)
-    store = ObjectStore(f"http://127.0.0.1:{ports[3]}", access_key, secret_key, server.pid)
+    command, log = _command(folder, identities, ports), folder / "seaweedfs.log"
+    with _locked(folder) as lock:
+        server = process.start(command, log, tied=tied, keep=[lock])
+    session = process.session(server)
+    store = ObjectStore(f"http://127.0.0.1:{ports[3]}", access_key, secret_key, session)
     try:
         _wait(store, server)
     except BaseException:
-        process.kill_group(server.pid)
+        process.end([session])
         raise
     return store
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """A lock that a server holds for as long as it runs: two would ruin each other's files."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(lock, folder)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise RuntimeError(
+            f"another command uses the object store in {folder}: try again when it has ended"
+        ) from error
 
 
 def _command(folder: Path, identities: Path, ports: list[int]) -> list[str | Path]:
@@ -137,5 +163,7 @@ def _prepare(client: Any) -> None:
     there = {one["Name"] for one in client.list_buckets()["Buckets"]}
     for bucket in sorted(set(BUCKETS) - there):
         client.create_bucket(Bucket=bucket)
-    client.put_object(Bucket=BUCKETS[0], Key=".ready", Body=b"")
+    # an empty object would need no volume, and so say nothing of those that hold the data
+    client.put_object(Bucket=BUCKETS[0], Key=".ready", Body=b"ready")
+    client.get_object(Bucket=BUCKETS[0], Key=".ready")["Body"].read()
     client.delete_object(Bucket=BUCKETS[0], Key=".ready")

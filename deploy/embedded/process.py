@@ -8,9 +8,38 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Session:
+    """A process and all that descends from it, also what outlives its parent.
+
+    `born` tells it from a later process that was given the same id.
+    """
+
+    pid: int
+    born: float
+
+    def members(self) -> list[psutil.Process]:
+        return [one for one in psutil.process_iter() if self._holds(one)]
+
+    def leads(self) -> bool:
+        """Whether the first process itself still runs."""
+        return any(one.pid == self.pid for one in self.members())
+
+    def _holds(self, one: psutil.Process) -> bool:
+        try:
+            if os.getsid(one.pid) != self.pid or one.status() == psutil.STATUS_ZOMBIE:
+                return False
+            return one.pid != self.pid or one.create_time() == self.born
+        except (ProcessLookupError, PermissionError, psutil.Error):
+            return False
 
 
 def start(
@@ -18,8 +47,12 @@ def start(
     log: Path,
     env: Mapping[str, str] | None = None,
     tied: bool = True,
+    keep: Sequence[int] = (),
 ) -> subprocess.Popen:
-    """Start a process group of its own; `tied`: the kernel kills it when this process dies."""
+    """Start a session of its own, which inherits the files `keep`.
+
+    `tied`: the kernel kills its leader when this process dies.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         return subprocess.Popen(
@@ -29,20 +62,29 @@ def start(
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=keep,
             preexec_fn=die_with_parent if tied else None,
         )
 
 
-def kill_group(pid: int, patience_seconds: float = 0.0) -> None:
-    """End a process and all it started; politely first where `patience_seconds` is given."""
+def session(started: subprocess.Popen) -> Session:
+    """The session that `start` made."""
+    return Session(started.pid, psutil.Process(started.pid).create_time())
+
+
+def end(sessions: Sequence[Session], patience_seconds: float = 0.0) -> None:
+    """End sessions whole; politely first where `patience_seconds` is given."""
     if patience_seconds:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGTERM)
+        for one in sessions:
+            if one.leads():
+                _signal(one.pid, signal.SIGTERM)
         deadline = time.monotonic() + patience_seconds
-        while alive(pid) and time.monotonic() < deadline:
-            time.sleep(0.1)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
+        while any(one.members() for one in sessions) and time.monotonic() < deadline:
+            time.sleep(0.2)
+    while left := [member for one in sessions for member in one.members()]:
+        for member in left:
+            _signal(member.pid, signal.SIGKILL)
+        time.sleep(0.02)
 
 
 def free_ports(count: int) -> list[int]:
@@ -57,15 +99,10 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(group, os.WNOHANG)
-    return True
-
-
 def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -9,39 +9,36 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 from deploy.embedded.environment import ROOT
-
-ENGINE_POOL_SLOTS = 2
+from deploy.embedded.prepare import prepare
 
 
 def main(landed_dates: list[str]) -> int:
-    """Ingest these landed dates, then build every usage date that they announced, each once."""
+    """Ingest these landed dates, then build every usage date that they announced, each once.
+
+    As under the scheduler, a run that fails does not hold back the others; then the result is 1.
+    """
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     logging.captureWarnings(False)
-    bag = _prepare()
-    for day in sorted(map(date.fromisoformat, landed_dates)):
-        if not _run(bag, "usage_ingest", str(day)):
-            return 1
+    bag = _dag_bag()
+    days = sorted(map(date.fromisoformat, landed_dates))
+    done = [_run(bag, "usage_ingest", str(day)) for day in days]
     for key, announced in sorted(_announced("usage_build").items()):
-        if not _run(bag, "usage_build", key):
-            return 1
+        done.append(_run(bag, "usage_build", key))
         _mark_run(announced)
-    return 0
+    return 0 if all(done) else 1
 
 
-def _prepare():
+def _dag_bag():
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.models.pool import Pool
-    from airflow.utils.db import initdb
 
-    print("airflow: preparing its database", flush=True)
-    initdb()
-    Pool.create_or_update_pool(
-        "usage_engine", ENGINE_POOL_SLOTS, "processes that use the engine", False
-    )
+    prepare()
     bag = DagBag(str(ROOT / "dags"))
     if bag.import_errors:
         raise RuntimeError(f"DAG files that do not import: {bag.import_errors}")
@@ -50,15 +47,24 @@ def _prepare():
 
 def _run(bag, dag_id: str, key: str) -> bool:
     """One run of one partition; True if it succeeded."""
-    from unittest.mock import patch
-
     dag = bag.dags[dag_id]
     for task in dag.tasks:
         task.retries = 0  # nothing else runs beside this process: what fails now fails again
-    # dag.test() knows no partitions, and deletes the run before: make the run ourselves
-    with _Progress(dag_id, key), patch("airflow.models.dagrun.get_or_create_dagrun", _creator(key)):
+    with _Progress(dag_id, key), _new_run(key):
         run = dag.test(logical_date=None)
     return _report(run, dag_id, key)
+
+
+@contextmanager
+def _new_run(key: str) -> Iterator[None]:
+    """dag.test() knows no partitions, and wipes the runs before: have it make a run beside them."""
+    from unittest.mock import patch
+
+    with (
+        patch("airflow.models.dagrun.get_or_create_dagrun", _creator(key)),
+        patch("airflow.serialization.definitions.dag.SerializedDAG.clear_dags"),
+    ):
+        yield
 
 
 def _creator(key: str):
@@ -81,7 +87,7 @@ def _creator(key: str):
 def _report(run, dag_id: str, key: str) -> bool:
     if str(run.state) == "success":
         return True
-    failed = [f"{t.task_id}" for t in run.get_task_instances() if str(t.state) == "failed"]
+    failed = sorted(_name(t) for t in run.get_task_instances() if str(t.state) == "failed")
     print(f"{dag_id} {key}: failed in {', '.join(failed)}", file=sys.stderr, flush=True)
     return False
 
@@ -155,37 +161,39 @@ class _Progress:
             )
 
     def _print_ended(self) -> None:
-        from airflow.models.dagrun import DagRun
-        from airflow.models.taskinstance import TaskInstance
         from airflow.utils.session import create_session
-        from sqlalchemy import select
 
         with create_session() as session:
-            ended = (
-                select(TaskInstance)
-                .join(
-                    DagRun,
-                    (DagRun.run_id == TaskInstance.run_id) & (DagRun.dag_id == TaskInstance.dag_id),
-                )
-                .where(TaskInstance.dag_id == self._dag_id, DagRun.id > self._before)
-                .where(
-                    TaskInstance.end_date.is_not(None),
-                    TaskInstance.state.in_(("success", "failed")),
-                )
-                .order_by(TaskInstance.end_date)
-            )
-            for one in session.scalars(ended):
+            for one in session.scalars(self._ended()):
                 if (one.task_id, one.map_index) not in self._seen:
                     self._seen.add((one.task_id, one.map_index))
-                    seconds = (
-                        (one.end_date - one.start_date).total_seconds() if one.start_date else 0
-                    )
-                    label = f" [{one.rendered_map_index}]" if one.rendered_map_index else ""
-                    print(
-                        f"  {time.strftime('%H:%M:%S')} {one.task_id}{label}: {one.state}, {seconds:.1f} s",
-                        flush=True,
-                    )
+                    seconds = (one.end_date - (one.start_date or one.end_date)).total_seconds()
+                    clock = time.strftime("%H:%M:%S")
+                    print(f"  {clock} {_name(one)}: {one.state}, {seconds:.1f} s", flush=True)
+
+    def _ended(self) -> Any:
+        from airflow.models.dagrun import DagRun
+        from airflow.models.taskinstance import TaskInstance
+        from sqlalchemy import select
+
+        its_run = (DagRun.run_id == TaskInstance.run_id) & (DagRun.dag_id == TaskInstance.dag_id)
+        return (
+            select(TaskInstance)
+            .join(DagRun, its_run)
+            .where(TaskInstance.dag_id == self._dag_id, DagRun.id > self._before)
+            .where(TaskInstance.end_date.is_not(None))
+            .where(TaskInstance.state.in_(("success", "failed")))
+            .order_by(TaskInstance.end_date)
+        )
+
+
+def _name(task: Any) -> str:
+    label = f" [{task.rendered_map_index}]" if task.rendered_map_index else ""
+    return f"{task.task_id}{label}"
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -6,25 +6,36 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deploy.embedded import objectstore, process
 from deploy.embedded.environment import ROOT, Secrets, environment
 from deploy.embedded.objectstore import ObjectStore
+from deploy.embedded.process import Session
 
-START_SECONDS = 240
+START_SECONDS, STOP_SECONDS = 240, 20
 HEALTHY = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+# the log servers would listen on all interfaces; the UI reads the log files of this machine itself
+COMPONENTS = {
+    "api-server": ["api-server"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],  # last: its tasks need the api-server
+}
 
 
 @dataclass(frozen=True)
 class Running:
-    """What `up` left behind: process groups and where they listen."""
+    """What `up` left behind: the sessions of its processes, and where they listen."""
 
-    store_pid: int
-    store_endpoint: str
-    airflow_pid: int
+    store: Session
+    endpoint: str
+    airflow: tuple[Session, ...]
     port: int
+
+    def whole(self) -> bool:
+        return all(one.leads() for one in (self.store, *self.airflow))
 
 
 def up(folder: Path, kept: Secrets) -> int:
@@ -34,7 +45,7 @@ def up(folder: Path, kept: Secrets) -> int:
         running = _start(folder, kept)
     print(f"Airflow: http://127.0.0.1:{running.port}  login operator, password {kept.operator}")
     print(f"         (read only: analyst, password {kept.analyst})")
-    print(f"S3:      {running.store_endpoint}  credentials in {folder.name}/secrets.json")
+    print(f"S3:      {running.endpoint}  credentials in {folder.name}/secrets.json")
     print("stop it with: make down")
     return 0
 
@@ -45,11 +56,13 @@ def down(folder: Path) -> int:
     if running is None:
         print("not running")
         return 0
-    process.kill_group(running.airflow_pid, patience_seconds=20)
-    process.kill_group(running.store_pid)
-    (folder / "up.json").unlink()
+    _stop(folder, running, STOP_SECONDS)
     print("stopped")
     return 0
+
+
+def is_up(folder: Path) -> bool:
+    return _read(folder) is not None
 
 
 def running_store(folder: Path, kept: Secrets) -> ObjectStore | None:
@@ -57,55 +70,54 @@ def running_store(folder: Path, kept: Secrets) -> ObjectStore | None:
     running = _read(folder)
     if running is None:
         return None
-    return ObjectStore(running.store_endpoint, kept.access_key, kept.secret_key, running.store_pid)
+    return ObjectStore(running.endpoint, kept.access_key, kept.secret_key, running.store)
 
 
 def _start(folder: Path, kept: Secrets) -> Running:
     store = objectstore.start(folder / "store", kept.access_key, kept.secret_key, tied=False)
     (port,) = process.free_ports(1)
-    env = environment(folder, kept, store, port)
-    airflow = Path(sys.executable).parent / "airflow"
+    running = Running(store.session, store.endpoint, (), port)
     try:
-        print("preparing Airflow", flush=True)
-        for command in (
-            ["db", "migrate"],
-            ["pools", "set", "usage_engine", "2", "processes that use the engine"],
-        ):
-            subprocess.run(
-                [airflow, *command], env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL
-            )
-        print("starting Airflow", flush=True)
-        group = process.start(
-            [airflow, "standalone"], folder / "airflow" / "standalone.log", env, tied=False
-        )
-        running = Running(store.pid, store.endpoint, group.pid, port)
         _write(folder, running)
-        _wait(running)
+        env = environment(folder, kept, store, port)
+        prepare = [sys.executable, "-W", "ignore", "-m", "deploy.embedded.prepare"]
+        subprocess.run(prepare, env=env, cwd=ROOT, check=True)
+        print("airflow: starting scheduler, triggerer, DAG processor and UI", flush=True)
+        for name, command in COMPONENTS.items():
+            if name == "scheduler":
+                _wait(running, HEALTHY[:1])
+            log = folder / "airflow" / f"{name}.log"
+            started = process.start([_program(), *command], log, env, tied=False)
+            airflow = (*running.airflow, process.session(started))
+            running = Running(store.session, store.endpoint, airflow, port)
+            _write(folder, running)
+        _wait(running, HEALTHY)
     except BaseException:
-        if (folder / "up.json").exists():
-            down(folder)
-        else:
-            process.kill_group(store.pid)
+        _stop(folder, running, patience_seconds=0)
         raise
     return running
 
 
-def _wait(running: Running) -> None:
-    """Until every component reports healthy; RuntimeError otherwise."""
+def _program() -> Path:
+    return Path(sys.executable).parent / "airflow"
+
+
+def _wait(running: Running, components: tuple[str, ...]) -> None:
+    """Until the API answers that these components are healthy; RuntimeError otherwise."""
     deadline, last = time.monotonic() + START_SECONDS, "no answer"
     while time.monotonic() < deadline:
         try:
             url = f"http://127.0.0.1:{running.port}/api/v2/monitor/health"
             with urllib.request.urlopen(url, timeout=5) as answer:
                 health = json.load(answer)
-            states = {name: (health.get(name) or {}).get("status") for name in HEALTHY}
+            states = {name: (health.get(name) or {}).get("status") for name in components}
             if set(states.values()) == {"healthy"}:
                 return
             last = str(states)
         except (urllib.error.URLError, OSError, ValueError) as error:
             last = str(error)
-        if not process.alive(running.airflow_pid):
-            raise RuntimeError("Airflow ended while it started: see airflow/standalone.log")
+        if not running.whole():
+            raise RuntimeError("a part of Airflow ended while it started: see airflow/*.log")
         time.sleep(1)
     raise RuntimeError(f"Airflow is not healthy after {START_SECONDS} s: {last}")
 
@@ -114,14 +126,20 @@ def _read(folder: Path) -> Running | None:
     path = folder / "up.json"
     if not path.exists():
         return None
-    running = Running(**json.loads(path.read_text()))
-    if not (process.alive(running.store_pid) and process.alive(running.airflow_pid)):
-        process.kill_group(running.airflow_pid)
-        process.kill_group(running.store_pid)
-        path.unlink()  # the machine was restarted, or something was killed
+    kept = json.loads(path.read_text())
+    airflow = tuple(Session(**one) for one in kept["airflow"])
+    running = Running(Session(**kept["store"]), kept["endpoint"], airflow, kept["port"])
+    if len(airflow) < len(COMPONENTS) or not running.whole():
+        _stop(folder, running, patience_seconds=0)  # a start that was cut off, or a part that died
         return None
     return running
 
 
 def _write(folder: Path, running: Running) -> None:
-    (folder / "up.json").write_text(json.dumps(running.__dict__))
+    (folder / "up.json").write_text(json.dumps(asdict(running)))
+
+
+def _stop(folder: Path, running: Running, patience_seconds: float) -> None:
+    process.end(running.airflow, patience_seconds)
+    process.end([running.store])
+    (folder / "up.json").unlink(missing_ok=True)

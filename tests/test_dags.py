@@ -1,0 +1,153 @@
+"""What the DAG files promise, read by Airflow in a process of its own: it configures itself at import."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.environment import ROOT, environment, keep_secrets
+
+pytestmark = pytest.mark.airflow
+
+DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
+PARSE_SECONDS = 2.0
+LANE = {"extract", "normalize", "collect", "validate", "publish"}
+STREAMS = ("app_usage", "cloudtrail", "s3_access")
+
+
+@pytest.fixture(scope="module")
+def dags(object_store, tmp_path_factory) -> dict:
+    folder = tmp_path_factory.mktemp("dags")
+    env = environment(folder, keep_secrets(folder), object_store)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.dag_facts"],
+        env=env,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_files_import_without_error_and_fast(dags):
+    assert dags["errors"] == {}
+    assert sorted(dags["dags"]) == ["usage_build", "usage_ingest"]
+    assert dags["seconds"] < PARSE_SECONDS
+    assert dags["heavy"] == []
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)
+def test_no_heavy_library_at_the_top_of_a_file(path: Path):
+    imported = {
+        name.split(".")[0]
+        for node in ast.parse(path.read_text()).body
+        for name in (
+            [one.name for one in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+
+    assert imported <= {"airflow", "datetime", "etl", "os", "pathlib", "usage_common"}
+
+
+@pytest.mark.parametrize("dag_id", ["usage_ingest", "usage_build"])
+def test_every_dag_explains_itself_and_is_bounded(dags, dag_id):
+    dag = dags["dags"][dag_id]
+
+    assert dag["doc_md"].startswith(f"# {dag_id}")
+    assert dag["tags"] == sorted(["usage", dag_id.removeprefix("usage_")])
+    assert not dag["catchup"]
+    assert 1 <= dag["max_active_runs"] <= 4
+    assert 0 < dag["dagrun_timeout"] <= 24 * 3600
+    for name, task in dag["tasks"].items():
+        assert task["owner"] == "metering", name
+        assert 0 < task["execution_timeout"] <= dag["dagrun_timeout"], name
+        assert task["retries"] > 0, name
+        assert task["backoff"] > 1, name
+
+
+def test_what_uses_the_engine_waits_for_a_slot_of_its_pool(dags):
+    pools = {
+        f"{dag_id}.{name}": task["pool"]
+        for dag_id, dag in dags["dags"].items()
+        for name, task in dag["tasks"].items()
+    }
+
+    light = {"announce", "every_lane_published", "streams", "extract"}
+    for name, pool in pools.items():
+        expected = "default_pool" if name.split(".")[-1] in light else "usage_engine"
+        assert pool == expected, name
+
+
+def test_mapped_tasks_carry_readable_names(dags):
+    mapped = {
+        f"{dag_id}.{name}": task["map_index_template"]
+        for dag_id, dag in dags["dags"].items()
+        for name, task in dag["tasks"].items()
+        if task["mapped"]
+    }
+
+    lanes = {f"usage_build.lane.{n}" for n in ("deduplicate", "aggregate", "validate", "publish")}
+    assert set(mapped) == lanes | {f"usage_ingest.{stream}.normalize" for stream in STREAMS}
+    assert set(mapped.values()) == {"{{ label }}"}
+
+
+def test_validate_gates_publish_and_only_announce_has_outlets(dags):
+    ingest, build = (dags["dags"][name]["tasks"] for name in ("usage_ingest", "usage_build"))
+
+    for stream in STREAMS:
+        assert {f"{stream}.{one}" for one in LANE} <= set(ingest)
+        assert ingest[f"{stream}.publish"]["upstream"] == [f"{stream}.validate"]
+        assert ingest[f"{stream}.publish"]["trigger_rule"] == "all_success"
+        assert ingest[f"{stream}.validate"]["upstream"] == [f"{stream}.collect"]
+        assert f"{stream}.normalize" in ingest[f"{stream}.collect"]["upstream"]
+    assert build["lane.publish"]["upstream"] == ["lane.validate", "streams"]
+    assert build["lane.publish"]["trigger_rule"] == "all_success"
+    assert build["lane.validate"]["upstream"] == ["lane.aggregate", "streams"]
+    assert build["lane.aggregate"]["upstream"] == ["lane.deduplicate", "streams"]
+    assert outlets(ingest) == {"announce": ["usage_arrival"]}
+    assert outlets(build) == {"announce": ["usage_daily"]}
+
+
+def outlets(tasks: dict) -> dict:
+    return {name: task["outlets"] for name, task in tasks.items() if task["outlets"]}
+
+
+def test_a_failed_lane_holds_back_no_other_but_fails_the_run(dags):
+    ingest = dags["dags"]["usage_ingest"]["tasks"]
+
+    published = [f"{stream}.publish" for stream in STREAMS]
+    assert ingest["announce"]["upstream"] == published
+    assert ingest["announce"]["trigger_rule"] == "all_done"
+    assert ingest["every_lane_published"]["upstream"] == published
+    assert ingest["every_lane_published"]["trigger_rule"] == "all_success"
+
+
+def test_only_what_a_retry_can_help_is_retried(dags):
+    assert dags["retries"] == {
+        "etl.errors.Retryable": "retry",
+        "etl.errors.StaleInput": "retry",
+        "etl.errors.StoreUnavailable": "retry",
+        "builtins.ConnectionError": "retry",
+        "builtins.TimeoutError": "retry",
+        "etl.errors.SettingError": "fail",
+        "etl.errors.ContractError": "fail",
+        "etl.errors.SourceError": "fail",
+        "etl.errors.QualityError": "fail",
+        "etl.errors.OutOfBalance": "fail",
+        "builtins.ValueError": "default",
+    }
+
+
+def test_a_lane_whose_input_was_replaced_is_run_again_whole(dags):
+    assert dags["stale"] == {"usage_ingest": "ran again", "usage_build": "ran again"}
+
+
+def test_every_dag_survives_serialization(dags):
+    assert dags["round_trip"] == {"usage_build": True, "usage_ingest": True}
