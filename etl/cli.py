@@ -187,6 +187,9 @@ def _status(_: argparse.Namespace) -> int:
             f"{stream}: {len(keys)} landed objects not read yet"
             + "".join(f"\n  {key}" for key in keys[:10])
         )
+    if found["unmatched"]:
+        print(f"{len(found['unmatched'])} landed objects that no contract's path matches:")
+        print("".join(f"  {key}\n" for key in found["unmatched"][:10]), end="")
     return 0
 
 

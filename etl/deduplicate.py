@@ -39,9 +39,8 @@ def deduplicate(
         sql.create(engine, "duplicate_row", "usage/duplicate")
         sql.create(engine, "correction_row", "usage/correction")
         sql.create(engine, "event_row", "usage/usage_event")
-        inputs = tuple(
-            file["sha256"] for entry in (*own.values(), *foreign) for file in entry["files"]
-        )
+        # of other dates only a verdict is taken: a new file there that leaves it alone is no change here
+        inputs = tuple(file["sha256"] for entry in own.values() for file in entry["files"])
         partition = {"stream": contract.stream, "usage_date": usage_date}
         out.add(engine, USAGE_EVENT, "FROM event_row", partition, inputs)
         out.add(engine, DUPLICATE, "FROM duplicate_row", partition)

@@ -60,6 +60,14 @@ def uncovered(contract: Contract, found: Listing, covered: Covered) -> list[str]
     return sorted(key for key, (etag, _) in found.items() if read.get(key) != etag)
 
 
+def unmatched(landing: Store, contracts: Iterable[Contract]) -> list[str]:
+    """Keys below the places that contracts name which no contract's path matches: nobody reads them."""
+    known = list(contracts)
+    keys = {key for one in known for prefix in _prefixes(one, None) for key in landing.list(prefix)}
+    patterns = [one.discovery.regex for one in known]
+    return sorted(key for key in keys if not any(one.fullmatch(key) for one in patterns))
+
+
 def key_date(contract: Contract, key: str) -> date | None:
     """Landed date that the key states; None for layouts without a date, or for a date that is none."""
     match = contract.discovery.regex.fullmatch(key)
@@ -83,15 +91,23 @@ def _pin_due(
     if contract.discovery.dated:
         due = {landed} | {day for key in new if (day := key_date(contract, key)) is not None}
         keys = [key for key in found if key_date(contract, key) in due]
-        objects = _pin(landing, contract, keys)
+        arrived = objects = _pin(landing, contract, keys)
     else:
         arrived = _pin(landing, contract, new)
         due = {landed} | {one.landed_date for one in arrived if one.landed_date in dates}
+        # an object that was replaced leaves the date that held it
+        due |= {day for day, objects in covered.items() if not objects.keys().isdisjoint(new)}
         old = [
             key for day in due for key in covered.get(day, {}) if key in found and key not in new
         ]
         objects = [one for one in arrived if one.landed_date in due] + _pin(landing, contract, old)
-    _refuse_vanished(landing, contract, objects, due, covered)
+    moved = [one.pinned.key for one in objects if one.landed_date not in due]
+    if moved:
+        raise SourceError(
+            f"{landing.location.url(min(moved))} has another arrival than when it was read: give it "
+            "back its metadata delivered-at, so that the dates it belongs to stay whole"
+        )
+    _refuse_vanished(landing, contract, objects + arrived, due, covered)
     return sorted(objects, key=lambda one: one.pinned.key)
 
 
@@ -115,7 +131,8 @@ def _pin(landing: Store, contract: Contract, keys: Iterable[str]) -> list[Landed
 
 def _landed(contract: Contract, pinned: Pinned) -> Landed:
     day = key_date(contract, pinned.key) or pinned.delivered_at.date()
-    match = re.search(contract.sequence.pattern, pinned.key) if contract.sequence else None
+    counter = contract.sequence
+    match = re.search(counter.pattern, pinned.key) if counter and counter.contiguous else None
     if match is None:
         return Landed(pinned, day, None, None)
     return Landed(pinned, day, match["scope"], int(match["first"]))

@@ -2,13 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 CURRENT = "_release/current.json"
 VIEWS = "_release/views.sql"
 CATALOG = "_release/catalog.duckdb"
-DOCS = "_docs"
 
 
 def release(number: int) -> str:
@@ -42,6 +41,12 @@ def run_name(run: str) -> str:
 
 def validation(table: str, partition_name: str, sha256: str) -> str:
     return f"_validation/{table}/{partition_name}/{sha256[:16]}.json"
+
+
+def docs(table: str, name: str, hashes: Iterable[str], page: str) -> str:
+    """Page of the Data Docs of exactly these files: a later attempt leaves it alone."""
+    digest = hashlib.sha256(" ".join(sorted(hashes)).encode()).hexdigest()
+    return f"_docs/{table}/{name}/{digest[:16]}/{page}"
 
 
 def stream_names(contracts: Path | None = None) -> list[str]:

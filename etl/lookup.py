@@ -58,13 +58,16 @@ def build_streams(usage_date: date) -> list[str]:
 
 
 def status() -> dict:
-    """The current release, the dates that wait to be built, and the backlog of each stream."""
-    found = release.current(_lake())
+    """The current release, dates that wait to be built, the backlog of each stream, and landed
+    objects that no contract reads."""
+    env = settings.from_environment()
+    found = release.current(Store(env.lake))
     return {
         "release": found.number,
         "created_at": found.body.get("created_at"),
         "pending": sorted(found.pending),
         "backlog": {stream: backlog(stream) for stream in streams()},
+        "unmatched": extract.unmatched(Store(env.landing), contract.load_all(env.contracts)),
     }
 
 

@@ -2,7 +2,8 @@
 
 A release names, for each table and partition, the files with their sha256, rows and control totals. It is
 committed by creating `_release/<number>.json` once; `current.json` is a copy of the newest one for readers.
-An entry of a partition: {"first", "since", "run", "code", "contract", "inputs", "totals", "files": [{"key", "sha256",
+An entry of a partition: {"first", "since", "run", "code", "contract", "key_id",
+"inputs", "totals", "files": [{"key", "sha256",
 "bytes", "rows"}]}. `pending` names "stream/usage_date" whose arrivals are newer than its daily totals.
 """
 

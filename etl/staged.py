@@ -3,7 +3,6 @@
 A staged file that no release names is invisible; a rerun makes the same file under the same key.
 """
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ class Staged:
     store: Store
     folder: Path
     contract: str
+    key_id: str  # of the pseudonyms
     tables: Changes = field(default_factory=dict)
 
     def add(
@@ -50,6 +50,7 @@ class Staged:
                 ],
                 "totals": control_totals(engine, table, file.path),
                 "contract": self.contract,
+                "key_id": self.key_id,
                 "inputs": sorted(inputs),
             }
             file.path.unlink()
@@ -58,11 +59,6 @@ class Staged:
 
     def remove(self, table: Table, name: str) -> None:
         self.tables.setdefault(table.name, {})[name] = None
-
-    def save(self, key: str) -> None:
-        self.store.write(
-            key, json.dumps({"contract": self.contract, "tables": self.tables}).encode()
-        )
 
 
 def control_totals(engine: duckdb.DuckDBPyConnection, table: Table, path: Path) -> dict[str, str]:

@@ -35,6 +35,7 @@ def extract(stream: str, landed_date: date, run: str) -> dict:
     """List and pin what landed, and what no manifest covers yet; plan batches of objects."""
     work = begin(stream, run)
     base = release.latest(work.lake)
+    work.refuse_other_key(base)
     objects = extraction.extract(work.landing, work.contract, landed_date, covered(work, base))
     dates = sorted({landed_date} | {one.landed_date for one in objects})
     batches = _batches(objects)

@@ -9,11 +9,14 @@ from datetime import date
 import duckdb
 
 from etl import catalog, layout, sql
-from etl.release import Release
+from etl.release import Entry, Release
 from etl.settings import Location
 
 SHAPE = 1
-REPORTS = ("landed", "quarantine", "arrival", "duplicate", "correction", "total", "change")
+REPORTS = (
+    *("landed", "quarantine", "arrival", "duplicate"),
+    *("conflict", "correction", "total", "change"),
+)
 
 
 def statement(release: Release, lake: Location, usage_date: date) -> dict:
@@ -66,9 +69,7 @@ def _stream(
             "clamped": arrival.get("clamped", 0),
             "adjusts": arrival.get("adjusts", 0),
             "duplicates": [_without_stream(row) for row in mine["duplicate"]],
-            "conflicts": sum(
-                row["records"] for row in mine["duplicate"] if row["class"] == "conflict"
-            ),
+            "conflicts": _first(mine["conflict"]).get("records", 0),
             "records_voided": correction.get("records_voided", 0),
             "voids": correction.get("voids", 0),
             "voids_unmatched": correction.get("voids_unmatched", 0),
@@ -131,15 +132,15 @@ def _change(release: Release, day: date, stream: str, rows: list[dict]) -> dict:
 
 def _validation(release: Release, lake: Location, day: date, stream: str) -> dict:
     """Where results and Data Docs of the published tables lie."""
-    kept = {
-        table: entry["validation"]
+    return {
+        table: {
+            "results": lake.url(entry["validation"]),
+            "docs": lake.url(layout.docs(table, f"{stream}.{day}", _hashes(entry), "index.html")),
+        }
         for table in ("usage_event", "usage_daily")
         for entry in release.partitions(table, stream=stream, usage_date=day).values()
     }
-    return {
-        table: {
-            "results": lake.url(key),
-            "docs": lake.url(f"{layout.DOCS}/{table}/{stream}.{day}/index.html"),
-        }
-        for table, key in kept.items()
-    }
+
+
+def _hashes(entry: Entry) -> list[str]:
+    return [file["sha256"] for file in entry["files"]]

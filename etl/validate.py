@@ -131,10 +131,14 @@ def _lineage(engine: duckdb.DuckDBPyConnection, subject: Subject, meta: dict) ->
 
 def _upload_docs(lake: Store, subject: Subject, site: Path) -> str:
     """The pages of this validation (their style comes from the network); returns the index's key."""
-    root = f"{layout.DOCS}/{subject.table.name}/{subject.name}"
+    hashes = _hashes(subject.entries)
+
+    def key(page: str) -> str:
+        return layout.docs(subject.table.name, subject.name, hashes, page)
+
     for page in sorted(site.rglob("*.html")):
-        lake.write(f"{root}/{page.relative_to(site).as_posix()}", page.read_bytes())
-    return f"{root}/index.html"
+        lake.write(key(page.relative_to(site).as_posix()), page.read_bytes())
+    return key("index.html")
 
 
 def _keep(lake: Store, subject: Subject, results: list[dict], docs: str) -> str:

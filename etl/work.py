@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from etl import contract as contracts
-from etl import layout, release, settings
+from etl import layout, privacy, release, settings
 from etl.contract import Contract
-from etl.errors import SourceError
+from etl.errors import SettingError, SourceError
 from etl.release import Entry, Release
 from etl.settings import Settings
 from etl.staged import Staged
@@ -49,9 +49,20 @@ class Work:
         """The release that this run had read when it began."""
         return release.load(self.lake, number) if number else release.EMPTY
 
+    def refuse_other_key(self, base: Release) -> None:
+        """One principal must not get two pseudonyms: SettingError where published arrivals were
+        made with another key."""
+        own = privacy.key_id(self.settings.pii_key)
+        for entry in base.partitions("usage_arrival", stream=self.stream).values():
+            if entry["key_id"] != own:
+                raise SettingError(
+                    f"USAGE_EXPORT_PII_KEY is not the key (id {entry['key_id']}) that the published "
+                    f"arrivals of {self.stream} were made with: set that one, or use another lake"
+                )
+
     def staged(self, folder: Path, tables: release.Changes | None = None) -> Staged:
         name = f"{self.contract.stream}/{self.contract.version}"
-        return Staged(self.lake, folder, name, tables or {})
+        return Staged(self.lake, folder, name, privacy.key_id(self.settings.pii_key), tables or {})
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

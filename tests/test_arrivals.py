@@ -5,6 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from etl import contract, extract, settings
+from etl.errors import SettingError
+from etl.settings import ROOT
+from etl.store import Store
 from tests.events import DAY, adjust, evening, event, key, lines, void
 
 NEXT, LATER = date(2026, 11, 19), date(2026, 11, 21)
@@ -234,6 +238,63 @@ def test_an_object_that_is_replaced_takes_its_old_rows_along(lake):
         {"id": "a"},
         {"id": "c"},
     ]
+
+
+def test_a_tenant_named_as_the_unattributed_are_stops_nothing(lake):
+    lake.land(key(), lines(event("a", 2, subject="UNATTRIBUTED"), event("b", 3)), evening())
+
+    lake.run("app_usage", DAY)
+
+    assert totals(lake) == {"2026-11-18": 5}
+    (row,) = lake.rows("SELECT attribution FROM usage_event WHERE tenant_id = 'UNATTRIBUTED'")
+    assert row == {"attribution": "none"}
+
+
+def test_a_backfill_changes_nothing_where_dates_share_an_identity(lake):
+    lake.land(key(), lines(event("k", 7)), evening())
+    repeat = event("k", 7, at=f"{NEXT}T00:10:00Z")
+    lake.land(key(NEXT, offset=1), lines(repeat), evening(NEXT))
+    lake.run("app_usage", DAY, NEXT)
+    lake.land(key(NEXT, offset=2), lines(event("n", at=f"{NEXT}T01:00:00Z")), evening(NEXT, 30))
+    lake.run("app_usage", NEXT)
+    before = lake.release()
+
+    lake.run("app_usage", DAY, NEXT)
+
+    assert lake.release() == before
+
+
+def test_another_pseudonym_key_is_refused(lake, monkeypatch):
+    lake.land(key(), lines(event("a")), evening())
+    lake.run("app_usage", DAY)
+    monkeypatch.setenv("USAGE_EXPORT_PII_KEY", "f" * 32)
+
+    with pytest.raises(SettingError, match="USAGE_EXPORT_PII_KEY is not the key"):
+        lake.ingest("app_usage", DAY)
+
+
+def test_without_dates_in_keys_a_replaced_object_moves_and_takes_no_other_along(lake):
+    """Landed date is that of arrival: b was read on the first day and is replaced on the second."""
+    undated = contract.load(ROOT / "contracts", "app_usage")
+    path = undated.discovery.model_copy(update={"path": "events/*.json.gz"})
+    undated = undated.model_copy(update={"discovery": path})
+    for name, day in (("a", DAY), ("b", NEXT), ("c", NEXT)):
+        lake.land(f"events/{name}.json.gz", lines(event(name)), evening(day))
+    landing = Store(settings.from_environment().landing)
+    etags = {one: mark[0] for one, mark in landing.list("events/").items()}
+    names = [f"events/{name}.json.gz" for name in "abc"]
+    covered = {
+        DAY: {names[0]: etags[names[0]], names[1]: "older"},
+        NEXT: {names[2]: etags[names[2]]},
+    }
+
+    found = extract.extract(landing, undated, NEXT, covered)
+
+    assert {one.pinned.key: one.landed_date for one in found} == {
+        names[0]: DAY,
+        names[1]: NEXT,
+        names[2]: NEXT,
+    }
 
 
 def test_a_truncated_object_is_refused_whole_and_read_once_it_is_repaired(lake):

@@ -110,6 +110,19 @@ def test_a_change_is_the_last_restatement_of_each_stream_summed_over_tenants():
     ]
 
 
+def test_a_conflicting_record_is_counted_once_whatever_it_measures():
+    rows = [
+        repeat(**{"class": "conflict"}),
+        repeat(30, **{"class": "conflict"}, **EGRESS),
+        repeat(raw_line=2),
+        repeat(**{"class": "conflict"}, usage_date=NEXT),
+    ]
+
+    found = asked("report/statement_conflict", tables.DUPLICATE, rows)
+
+    assert found == [{"stream": "app_usage", "records": 1}]
+
+
 def test_voids_are_matched_with_targets_on_any_date():
     rows = [
         correction("a", "voided"),

@@ -11,7 +11,7 @@ WITH judged AS (
         mapped.* EXCLUDE (record_id) REPLACE (
             coalesce(mapped.record_kind, 'usage') AS record_kind,
             coalesce(mapped.tenant_id, 'UNATTRIBUTED') AS tenant_id,
-            CASE WHEN mapped.tenant_id IS NULL THEN 'none' ELSE mapped.attribution END AS attribution,
+            CASE WHEN nullif(mapped.tenant_id, 'UNATTRIBUTED') IS NULL THEN 'none' ELSE mapped.attribution END AS attribution,
             CASE WHEN mapped.sample_weight IS NULL THEN 1
                 WHEN regexp_full_match(mapped.sample_weight, '\d{1,9}') THEN mapped.sample_weight::INTEGER
             END AS sample_weight,
@@ -26,7 +26,7 @@ WITH judged AS (
     LEFT JOIN mapped USING (record_id)
     LEFT JOIN meter_unit ON meter_unit.meter = mapped.meter AND meter_unit.unit = mapped.unit
     LEFT JOIN attribution_rule
-        ON attribution_rule.rule = CASE WHEN mapped.tenant_id IS NULL THEN 'none' ELSE mapped.attribution END
+        ON attribution_rule.rule = CASE WHEN nullif(mapped.tenant_id, 'UNATTRIBUTED') IS NULL THEN 'none' ELSE mapped.attribution END
 ),
 
 reasoned AS (
