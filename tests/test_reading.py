@@ -73,7 +73,7 @@ class Writer(threading.Thread):
             sql.give(engine, {f"first_{table.name}": paths}, {})
 
     def publish(self, engine: duckdb.DuckDBPyConnection, marker: int) -> None:
-        out = Staged(self.store, self.folder, "app_usage/1.0.0")
+        out = Staged(self.store, self.folder, "app_usage/1.0.0", "key")
         for day in DAYS:
             partition = {"stream": "app_usage", "usage_date": day}
             for table in (USAGE_EVENT, USAGE_DAILY):
