@@ -11,6 +11,7 @@ from etl.settings import ROOT
 from etl.store import Store
 from tests.events import DAY, adjust, evening, event, key, lines, void
 
+pytestmark = pytest.mark.usefixtures("quick_judge")
 NEXT, LATER = date(2026, 11, 19), date(2026, 11, 21)
 
 

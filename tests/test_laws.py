@@ -144,6 +144,7 @@ def test_what_counts_holds_over_thousands_of_deliveries(
     assert decided(folder / "accepted.parquet") == expected(first + second)
 
 
+@pytest.mark.usefixtures("quick_judge")
 @WHOLE
 @given(first=deliveries, second=deliveries, swap=st.booleans())
 def test_the_same_comes_out_of_whole_runs_in_either_order(
@@ -212,6 +213,7 @@ def expected(events: list[dict]) -> dict[str, Decimal]:
     return totals
 
 
+@pytest.mark.usefixtures("quick_judge")
 def test_threads_batches_order_and_backfill_leave_every_byte_alone(lake, monkeypatch):
     reference = content(lake, "2", 1000, monkeypatch, backfill=False)
 

@@ -3,16 +3,17 @@
 import json
 import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from etl import contract, settings, sql, tables, validate
+from etl import contract, judge, settings, sql, tables, validate
 from etl.errors import QualityError
 from etl.settings import ROOT
 from etl.validate import EXPECTATIONS, Subject
-from tests.conftest import Lake
+from tests.conftest import Lake, decide
 from tests.events import DAY, evening, event, key, lines
 
 KEY_A, KEY_B = "a" * 64, "b" * 64
@@ -129,6 +130,18 @@ def test_rules_say_what_they_mean_and_judge_counts_exactly(table):
         assert one["severity"] in ("critical", "warning")
         assert one["meta"]["says"].endswith(".")
         assert ("bad_rows" in one["meta"]) != ("count" in one["meta"])
+
+
+@pytest.mark.parametrize("table", CASES)
+def test_the_judge_of_quick_tests_decides_as_great_expectations_does(table, tmp_path):
+    rules = suite(table)
+    whole = json.loads((EXPECTATIONS / f"{table}.json").read_text())
+    violations = {rule: n % 2 for n, rule in enumerate(rules)}
+
+    decided = judge.judge(whole, violations, "quick", datetime(2026, 11, 18, tzinfo=UTC), tmp_path)
+
+    assert decide(whole, violations) == decided
+    assert {one["success"] for one in decided} == {True, False}
 
 
 def test_a_failed_suite_publishes_nothing_and_names_table_rule_count_and_line(

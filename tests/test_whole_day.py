@@ -3,9 +3,12 @@
 from datetime import date
 from decimal import Decimal
 
+import pytest
+
 from sample import generate
 from sample.land import land
 
+pytestmark = pytest.mark.usefixtures("quick_judge")
 STREAMS = ("app_usage", "cloudtrail", "s3_access")
 
 
