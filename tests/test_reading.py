@@ -113,7 +113,6 @@ def writing(folder: Path) -> Iterator[Writer]:
 def test_readers_never_see_a_mixture_while_a_writer_publishes(lake, tmp_path):
     (tmp_path / "writer").mkdir()
     seen: dict[str, list[tuple[int | None, int]]] = {"views": [], "catalog": []}
-    refused: list[str] = []
     stop = datetime.now().timestamp() + SECONDS
     with writing(tmp_path / "writer") as writer:
         while datetime.now().timestamp() < stop or not all(map(len, seen.values())):
@@ -123,11 +122,8 @@ def test_readers_never_see_a_mixture_while_a_writer_publishes(lake, tmp_path):
             try:
                 with opened_catalog(lake) as connection:
                     first, second = one_state(connection), one_state(connection)
-            except (
-                REPLACED
-            ) as error:  # while it was being opened: an error is fair, a mixture is not
-                refused.append(type(error).__name__)
-                continue
+            except REPLACED:
+                continue  # replaced while it was being opened: an error is fair, a mixture is not
             assert first == second, "one opened catalog is one release"
             seen["catalog"].append((None, first))
 
@@ -135,7 +131,6 @@ def test_readers_never_see_a_mixture_while_a_writer_publishes(lake, tmp_path):
     assert all(writer.marker[number] == state for number, state in seen["views"])
     assert {state for _, state in seen["catalog"]} <= committed
     assert len({state for _, state in seen["views"]}) >= 3, "it read several releases"
-    assert len(refused) < len(seen["catalog"]), refused
 
 
 def one_state(connection: duckdb.DuckDBPyConnection) -> int:
