@@ -61,7 +61,7 @@ def export(
 
 def writer(path: Path, table: Table) -> pq.ParquetWriter:
     """For rows on their way between stages, in any order: what is published goes through export."""
-    return pq.ParquetWriter(path, table.schema, compression="zstd")
+    return pq.ParquetWriter(path, table.schema, compression="lz4")
 
 
 def sha256_of(path: Path) -> str:

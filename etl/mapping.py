@@ -130,7 +130,11 @@ def _parse(contract: Contract) -> str:
     else:
         fields = {one.name: f"fields[{n}]" for n, one in enumerate(kept, 1)}
         paths = ", ".join(quote(one.path) for one in kept)
-        extracted = f"CASE WHEN ltrim(line, ' \t')[1] = '{{' THEN TRY(json_extract_string(line, [{paths}])) END"
+        # asked first, because TRY reads every line of a vector anew where one of them is broken
+        extracted = (
+            "CASE WHEN ltrim(line, ' \t')[1] = '{' AND json_valid(line) "
+            f"THEN TRY(json_extract_string(line, [{paths}])) END"
+        )
         unparsed = "CASE WHEN fields IS NULL THEN 'not_json' END"
     visible = "".join(
         f", {_protected(fields[one.name], one.privacy, contract.reader.null_token)} AS {_quoted(one.name)}"

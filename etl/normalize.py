@@ -5,7 +5,12 @@ pseudonymized: it cannot publish what it never gets. Every record of every objec
 refused, or part of a refused object; a tally an object proves it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import duckdb
@@ -24,24 +29,68 @@ CHUNK_RECORDS = 60_000
 CHUNK_BYTES = 16 << 20
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What became of one chunk of records."""
+
+    accepted: pa.Table
+    refused: pa.Table
+    counted: list[dict]
+
+
 def normalize(
     settings: Settings, landing: Store, contract: Contract, objects: list[Landed], folder: Path
 ) -> list[ObjectResult]:
     """Read the objects and write accepted.parquet and refused.parquet into `folder`, rows in any order."""
     results: list[ObjectResult] = []
-    with sql.connect(settings) as engine, _Output(folder) as output:
-        mapping.prepare(engine, contract)
-        for chunk in _chunks(_records(landing, contract, objects, folder, results)):
-            try:
-                _normalize_chunk(engine, contract, chunk, results, output)
-            except duckdb.OperationalError:
-                raise  # memory or disk, not the records
-            except duckdb.Error as error:  # its message may quote a record: it goes no further
-                raise _failed(contract, chunk, results, error) from None
+    chunks = _chunks(_records(landing, contract, objects, folder, results))
+    with _Output(folder) as output, ExitStack() as opened:
+        engines = [
+            opened.enter_context(sql.connect(settings.share(settings.threads)))
+            for _ in range(settings.threads)
+        ]
+        for engine in engines:
+            mapping.prepare(engine, contract)
+        for rows in _side_by_side(
+            engines, chunks, lambda engine, chunk: _rows(engine, contract, chunk, results)
+        ):
+            output.write(rows)
+            _count(rows, results)
         output.refused.write(_refused_objects(contract, results))
     for result in results:
         result.tallies(contract.stream)  # out of balance? then not a row of this batch is handed on
     return results
+
+
+def _side_by_side(
+    engines: list[duckdb.DuckDBPyConnection],
+    chunks: Iterable[pa.Table],
+    work: Callable[[duckdb.DuckDBPyConnection, pa.Table], Rows],
+) -> Iterator[Rows]:
+    """Work on as many chunks at once as there are engines; what came of them in their order."""
+    waiting: deque[Future[Rows]] = deque()
+    with ThreadPoolExecutor(len(engines)) as pool:
+        for engine, chunk in zip(cycle(engines), chunks, strict=False):
+            # the engine is free: what it did last is the oldest that waits
+            if len(waiting) == len(engines):
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(work, engine, chunk))
+        for one in waiting:
+            yield one.result()
+
+
+def _rows(
+    engine: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    chunk: pa.Table,
+    results: list[ObjectResult],
+) -> Rows:
+    try:
+        return _normalize_chunk(engine, contract, chunk, results)
+    except duckdb.OperationalError:
+        raise  # memory or disk, not the records
+    except duckdb.Error as error:  # its message may quote a record: it goes no further
+        raise _failed(contract, chunk, results, error) from None
 
 
 def _failed(
@@ -61,8 +110,7 @@ def _normalize_chunk(
     contract: Contract,
     chunk: pa.Table,
     results: list[ObjectResult],
-    output: "_Output",
-) -> None:
+) -> Rows:
     mapping.bind(engine, contract, chunk, [one.landed for one in results])
     mapping.map_records(engine, contract)
     sql.create(
@@ -74,23 +122,24 @@ def _normalize_chunk(
         late_window_days=contract.discovery.late_window_days,
         allowed_labels=list(contract.labels.allowed),
     )
-    arrival = sql.column_list(USAGE_ARRIVAL.sql_columns)
-    accepted = engine.sql(
-        f"SELECT {arrival} FROM arrival WHERE reject_reason IS NULL"
-    ).to_arrow_table()
-    output.accepted.write(lake.shaped(accepted, USAGE_ARRIVAL.schema))
+    columns = sql.column_list(USAGE_ARRIVAL.sql_columns)
+    accepted = engine.execute(f"SELECT {columns} FROM arrival WHERE reject_reason IS NULL")
+    rows = lake.shaped(accepted.to_arrow_table(), USAGE_ARRIVAL.schema)
     names = {"stream": contract.stream, "version": contract.version}
-    refused = engine.sql(sql.model("usage/quarantine"), params=names).to_arrow_table()
-    output.refused.write(lake.shaped(refused, QUARANTINE.schema))
-    _count(engine, results)
+    refused = engine.execute(sql.model("usage/quarantine"), names).to_arrow_table()
+    counted = [
+        row
+        for model in ("usage/normalize_input", "usage/normalize_count")
+        for row in sql.rows(engine, sql.model(model))
+    ]
+    return Rows(rows, lake.shaped(refused, QUARANTINE.schema), counted)
 
 
-def _count(engine: duckdb.DuckDBPyConnection, results: list[ObjectResult]) -> None:
+def _count(rows: Rows, results: list[ObjectResult]) -> None:
     """Add a chunk to its objects' counts: what came in and what became of it, each counted apart."""
-    for model in ("usage/normalize_input", "usage/normalize_count"):
-        for row in sql.rows(engine, sql.model(model)):
-            counts = results[row["object_id"]].counts
-            counts.setdefault((row["meter"], row["unit"]), Count()).add(row)
+    for row in rows.counted:
+        counts = results[row["object_id"]].counts
+        counts.setdefault((row["meter"], row["unit"]), Count()).add(row)
 
 
 def _records(
@@ -155,6 +204,10 @@ class _Output:
     def __init__(self, folder: Path) -> None:
         self.accepted = lake.writer(folder / "accepted.parquet", USAGE_ARRIVAL)
         self.refused = lake.writer(folder / "refused.parquet", QUARANTINE)
+
+    def write(self, rows: Rows) -> None:
+        self.accepted.write(rows.accepted)
+        self.refused.write(rows.refused)
 
     def __enter__(self) -> "_Output":
         return self

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from isal import igzip, isal_zlib
 
 from etl.contract import Reader
@@ -30,6 +32,12 @@ SCHEMA = pa.schema(
 )
 # JSON numbers of this many characters would lose digits as doubles inside the engine.
 LONG_NUMBER = re.compile(rb"[:\[,\s]-?\d[\d.eE+-]{15,}")
+# The same by two passes over a whole block: what may stand before a number, then 16 of what may be in one.
+CLASSES = bytes(
+    ord("n") if byte in b"0123456789.eE+-" else ord("b") if byte in b":[, \t\r\n\f\v" else ord("x")
+    for byte in range(256)
+)
+LONG_RUN = b"b" + b"n" * 16
 
 
 class Unreadable(Exception):
@@ -69,26 +77,48 @@ def records(path: Path, reader: Reader) -> Iterator[pa.Table]:
         yield from _array_elements(path, reader)
         return
     line, record = 1, 1
-    for lines in _blocks(path, reader.max_line_bytes):
-        table = _line_table(lines, line, record, reader)
-        line, record = line + len(lines), record + table.num_rows
+    for block in _blocks(path, reader.max_line_bytes):
+        table = _clean_table(block, line, record, reader)
+        if table is None:
+            table = _line_table(block.split(b"\n"), line, record, reader)
+        line, record = line + block.count(b"\n") + 1, record + table.num_rows
         if table.num_rows:
             yield table
 
 
-def _blocks(path: Path, max_line_bytes: int) -> Iterator[list[bytes]]:
-    """Lists of whole lines. A line that is too long is cut, so that memory stays bounded."""
+def _blocks(path: Path, max_line_bytes: int) -> Iterator[bytes]:
+    """Whole lines, the last without its end. A line that is too long is cut, so that memory stays bounded."""
     rest = b""
     with path.open("rb") as file:
         if file.read(len(BOM)) != BOM:
             file.seek(0)
         while piece := file.read(BLOCK_BYTES):
-            *lines, last = (rest + piece).split(b"\n")
-            if lines:
+            lines, end, last = (rest + piece).rpartition(b"\n")
+            if end:
                 yield lines
             rest = last if len(last) <= max_line_bytes + BLOCK_BYTES else last[: max_line_bytes + 1]
     if rest:
-        yield [rest]
+        yield rest
+
+
+def _clean_table(block: bytes, line: int, record: int, reader: Reader) -> pa.Table | None:
+    """A block of which every line is a record as it stands, without a look at each; None where one is not."""
+    if b"\r" in block or (reader.format != "text_lines" and LONG_RUN in block.translate(CLASSES)):
+        return None
+    letters = np.frombuffer(block, np.uint8)
+    starts = np.concatenate(([0], np.flatnonzero(letters == ord("\n")) + 1))
+    if not block or block.endswith(b"\n") or (letters[starts] <= ord(" ")).any():
+        return None  # blank, or white space that must be looked at
+    if np.diff(starts, append=len(block) + 1).max() - 1 > reader.max_line_bytes:
+        return None
+    raw = pc.split_pattern(pa.array([block], pa.binary()), b"\n").values
+    try:
+        text = raw.cast(pa.string())
+    except pa.ArrowInvalid:
+        return None
+    numbers = np.arange(len(raw))
+    columns = [numbers + line, numbers + record, text, raw, pa.nulls(len(raw), pa.string())]
+    return pa.table([pa.array(column) for column in columns], schema=SCHEMA)
 
 
 def _line_table(lines: list[bytes], line: int, record: int, reader: Reader) -> pa.Table:

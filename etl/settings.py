@@ -4,7 +4,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,6 +39,12 @@ class Settings:
     memory: str
     threads: int
     scratch: Path
+
+    def share(self, engines: int) -> "Settings":
+        """What each of so many engines at once may use, so that together they stay within these."""
+        number, unit = re.fullmatch(r"([\d.]+) ?(\w+)", self.memory).groups()  # type: ignore[union-attr]
+        memory = f"{float(number) / engines}{unit}"
+        return replace(self, memory=memory, threads=max(1, self.threads // engines))
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:

@@ -21,9 +21,12 @@ WITH judged AS (
                 map_entries(mapped.labels), lambda label: label.value IS NOT NULL))), MAP {}) AS labels
         ),
         meter_unit.meter IS NOT NULL OR coalesce(mapped.record_kind = 'void', false) AS meter_known,
-        attribution_rule.rule IS NOT NULL AS rule_known
+        attribution_rule.rule IS NOT NULL AS rule_known,
+        repeated.meter IS NOT NULL AS meter_repeated
     FROM record
     LEFT JOIN mapped USING (record_id)
+    LEFT JOIN (SELECT record_id, meter FROM mapped GROUP BY ALL HAVING count(*) > 1) repeated
+        ON repeated.record_id = mapped.record_id AND repeated.meter = mapped.meter
     LEFT JOIN meter_unit ON meter_unit.meter = mapped.meter AND meter_unit.unit = mapped.unit
     LEFT JOIN attribution_rule
         ON attribution_rule.rule = CASE WHEN nullif(mapped.tenant_id, 'UNATTRIBUTED') IS NULL THEN 'none' ELSE mapped.attribution END
@@ -48,7 +51,7 @@ reasoned AS (
             WHEN abs(quantity) >= (100000000000000000000::HUGEINT // sample_weight)::DECIMAL(38,9)
                 THEN 'quantity_too_large'
             WHEN record_kind <> 'usage' AND corrects_key IS NULL THEN 'no_target'
-            WHEN count(*) OVER (PARTITION BY record_id, meter) > 1 THEN 'repeated_meter'
+            WHEN meter_repeated THEN 'repeated_meter'
             WHEN NOT meter_known THEN 'unknown_meter'
             WHEN NOT rule_known THEN 'unknown_attribution'
             WHEN cardinality(labels) > 16 OR NOT list_has_all($allowed_labels::VARCHAR[], map_keys(labels))
@@ -64,7 +67,7 @@ reasoned AS (
 ),
 
 -- a producer's clock may run ahead, but usage cannot happen after it was delivered
-timed AS (
+timed AS MATERIALIZED (
     SELECT
         *,
         event_time > delivered_at + INTERVAL 5 MINUTE AS ahead,
@@ -76,12 +79,9 @@ SELECT
     record_id,
     sha256(record_key || chr(31) || meter) AS idempotency_key,
     record_key,
-    $stream AS stream,
-    $schema_version AS schema_version,
-    source,
-    source_event_id,
-    sequence_scope,
-    sequence_id,
+    $stream AS stream, $schema_version AS schema_version,
+    source, source_event_id,
+    sequence_scope, sequence_id,
     record_kind,
     corrects_key,
     tenant_id,
@@ -113,5 +113,7 @@ SELECT
     raw_line,
     $stream || '/' || landed_date AS run_id,
     landed_date,
-    min(reason) OVER (PARTITION BY record_id) AS reject_reason
+    refused.reason AS reject_reason
 FROM timed
+LEFT JOIN (SELECT record_id, min(reason) AS reason FROM timed WHERE reason IS NOT NULL GROUP BY record_id) refused
+    USING (record_id)

@@ -1,0 +1,61 @@
+"""Ingest and build of the library over a real object store, each stage measured: python -m bench.library DAY…
+
+The environment names landing and lake. Prints one JSON object a stage: wall and CPU seconds, requests, rows.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+
+import boto3
+
+from etl import stages
+
+STREAM = "app_usage"
+requests: Counter[str] = Counter()
+
+
+def main(days: list[date]) -> None:
+    boto3.setup_default_session()
+    boto3.DEFAULT_SESSION.events.register("before-send.s3", _count)
+    touched: set[str] = set()
+    for day in days:
+        run = f"bench-{day}"
+        plan = measured(day, stages.extract, STREAM, day, run)
+        for batch in plan["batches"]:
+            measured(day, stages.normalize, STREAM, run, batch)
+        measured(day, stages.collect, STREAM, run)
+        measured(day, stages.validate_arrivals, STREAM, run)
+        done = measured(day, stages.publish_arrivals, STREAM, run)
+        touched |= set(done["usage_dates"])
+    for day in sorted(map(date.fromisoformat, touched)):
+        for stage in (stages.deduplicate, stages.aggregate, stages.validate, stages.publish):
+            measured(day, stage, day, STREAM, f"bench-build-{day}")
+
+
+def measured(day: date, stage: Callable[..., dict], *arguments: object) -> dict:
+    requests.clear()
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = stage(*arguments)
+    row = {
+        "stage": stage.__name__,
+        "day": str(day),
+        "wall": time.perf_counter() - wall,
+        "cpu": time.process_time() - cpu,
+        "requests": requests.total(),
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(row), flush=True)
+    return result
+
+
+def _count(request: object, **_: object) -> None:
+    requests[request.method] += 1  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main([date.fromisoformat(day) for day in sys.argv[1:]])
