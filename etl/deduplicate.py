@@ -38,7 +38,9 @@ def deduplicate(
         sql.create(engine, "rival", "usage/arrival_rival")
         sql.create(engine, "duplicate_row", "usage/duplicate")
         sql.create(engine, "correction_row", "usage/correction")
-        sql.create(engine, "event_row", "usage/usage_event")
+        sql.view(
+            engine, "event_row", "usage/usage_event"
+        )  # as wide as the arrivals: not kept twice
         # of other dates only a verdict is taken: a new file there that leaves it alone is no change here
         inputs = tuple(file["sha256"] for entry in own.values() for file in entry["files"])
         partition = {"stream": contract.stream, "usage_date": usage_date}

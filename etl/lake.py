@@ -6,6 +6,7 @@ happened to cut its batches.
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +50,18 @@ def export(
     relation = connection.sql(f"SELECT {columns} FROM ({query}) ORDER BY {order}")
     batches = relation.to_arrow_reader(ROW_GROUP_ROWS)
     rows = 0
-    with pq.ParquetWriter(path, table.schema, **_options(table)) as writer:
+    with (
+        pq.ParquetWriter(path, table.schema, **_options(table)) as writer,
+        ThreadPoolExecutor(1) as encoder,  # while the engine makes the next row group
+    ):
+        written: Future[None] | None = None
         for group in _row_groups(batches, table.schema):
-            writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+            if written:
+                written.result()
+            written = encoder.submit(writer.write_table, group, row_group_size=ROW_GROUP_ROWS)
             rows += group.num_rows
+        if written:
+            written.result()
     if not rows:
         path.unlink()
         return None

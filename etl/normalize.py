@@ -26,7 +26,7 @@ from etl.store import Store
 from etl.tables import QUARANTINE, USAGE_ARRIVAL
 
 CHUNK_RECORDS = 60_000
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)

@@ -62,10 +62,11 @@ def install_screen(connection: duckdb.DuckDBPyConnection) -> None:
     """)
     connection.execute(f"""
         CREATE OR REPLACE TEMP MACRO personal_data(text) AS
-        coalesce(regexp_matches(text, {quote(ANY)}), false)
-        OR CASE WHEN regexp_matches(text, {quote(CARD)}) THEN coalesce(list_bool_or(list_transform(
-            regexp_extract_all(text, {quote(CARD)}, 1),
-            lambda found: luhn(regexp_replace(found, '[^0-9]', '', 'g')))), false) ELSE false END
+        CASE WHEN regexp_matches(text, {quote(f"{ANY}|{CARD}")}) IS DISTINCT FROM true THEN false
+            WHEN regexp_matches(text, {quote(ANY)}) THEN true
+            ELSE coalesce(list_bool_or(list_transform(
+                regexp_extract_all(text, {quote(CARD)}, 1),
+                lambda found: luhn(regexp_replace(found, '[^0-9]', '', 'g')))), false) END
     """)
 
 

@@ -74,6 +74,11 @@ def create(connection: duckdb.DuckDBPyConnection, table: str, name: str, **param
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {model(name)}", used or None)
 
 
+def view(connection: duckdb.DuckDBPyConnection, name: str, model_name: str) -> None:
+    """Bind sql/<model_name>.sql by name without keeping its rows."""
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {model(model_name)}")
+
+
 def rows(connection: duckdb.DuckDBPyConnection, query: str, params: Any = None) -> list[dict]:
     """A small result as dictionaries."""
     cursor = connection.execute(query, params)

@@ -128,6 +128,19 @@ def test_a_number_is_plain_or_with_an_exponent_of_up_to_three_digits():
     ]
 
 
+def test_a_short_number_fits_64_bits_with_nine_decimals():
+    texts = ("0", "-1", "999999999.999999999", "1000000000", "1.0000000000", "1e3", "+1", "1.", "")
+    assert [value("is_short_number(?)", text) for text in texts] == [True] * 3 + [False] * 6
+
+
+@given(st.decimals(-(10**9) + 1, 10**9 - 1, places=9))
+@settings(max_examples=50, deadline=None)
+def test_a_short_number_comes_out_as_the_long_way_gives_it(number):
+    text = f"{number:f}"
+    assert value("is_short_number(?)", text)
+    assert value("exact_quantity(?)", text) == value("exact_quantity(?)", f"{text}e0") == number
+
+
 def test_no_quantity_is_a_reason_of_its_own():
     assert value("quantity_problem(NULL)") == "no_quantity"
     assert value("exact_quantity(NULL)") is None

@@ -17,8 +17,9 @@ WITH judged AS (
             END AS sample_weight,
             coalesce(mapped.period_start, mapped.event_time) AS period_start,
             coalesce(mapped.period_end, mapped.event_time) AS period_end,
-            coalesce(map_from_entries(list_sort(list_filter(
-                map_entries(mapped.labels), lambda label: label.value IS NOT NULL))), MAP {}) AS labels
+            CASE WHEN cardinality(mapped.labels) = 1 AND map_values(mapped.labels)[1] IS NOT NULL THEN mapped.labels
+                ELSE coalesce(map_from_entries(list_sort(list_filter(
+                    map_entries(mapped.labels), lambda label: label.value IS NOT NULL))), MAP {}) END AS labels
         ),
         meter_unit.meter IS NOT NULL OR coalesce(mapped.record_kind = 'void', false) AS meter_known,
         attribution_rule.rule IS NOT NULL AS rule_known,
