@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := .venv/bin/uv
 ENVIRONMENT := .venv/.complete
 
-.PHONY: help run up down test soak check sql clean lock docs
+.PHONY: help run up down test soak bench check sql clean lock docs
 
 help: ## what each word does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -27,8 +27,11 @@ test: $(ENVIRONMENT) ## the whole suite
 soak: $(ENVIRONMENT) ## slow drills
 	@.venv/bin/python -m pytest -m soak
 
+bench: $(ENVIRONMENT) ## measure it: make bench, or make bench ARGS="--events 1000000 --repeat 1"
+	@.venv/bin/python -m bench $(ARGS)
+
 check: $(ENVIRONMENT) ## ruff and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy etl sample deploy
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy etl sample deploy bench
 
 docs: $(ENVIRONMENT) ## write docs/data-dictionary.md from contracts, tables and models
 	@.venv/bin/python -m etl.dictionary docs/data-dictionary.md

@@ -13,6 +13,7 @@ import duckdb
 FIRST_DAY = date(2026, 11, 2)
 OBJECT_LINES = 100_000
 TENANTS = 10_000
+FIRST_LATE = 900_000_000_000
 LINES = """
     CREATE OR REPLACE TEMP TABLE line AS
     SELECT n, kind, cut, quantity, tenant, second,
@@ -70,6 +71,18 @@ def delivered_at(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(1))
 
 
+def late(folder: Path, day: date, records: int = 1000) -> Path:
+    """One object more, landed on the day after, whose records belong to this day."""
+    target = (
+        folder / "late" / _path(day + timedelta(days=1)) / f"usage.events+0+{FIRST_LATE}.json.gz"
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as engine:
+        _lines(engine, day, FIRST_LATE, FIRST_LATE, FIRST_LATE + records)
+        _write(engine, target)
+    return target
+
+
 def _day(folder: Path, day: date, first: int, events: int) -> None:
     (folder / _path(day)).mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as engine:
@@ -77,27 +90,27 @@ def _day(folder: Path, day: date, first: int, events: int) -> None:
             "CREATE TEMP TABLE delivered(n BIGINT, kind BIGINT, quantity DECIMAL(18,3), cut BOOLEAN)"
         )
         for start in range(first, first + events, OBJECT_LINES):
-            end = min(start + OBJECT_LINES, first + events)
-            numbers = {
-                "start": start,
-                "end": end,
-                "first": first,
-                "day": str(day),
-                "tenants": TENANTS,
-            }
-            engine.execute(LINES, numbers)
+            _lines(engine, day, first, start, min(start + OBJECT_LINES, first + events))
             engine.execute("INSERT INTO delivered SELECT n, kind, quantity, cut FROM line")
-            target = folder / _path(day) / f"usage.events+0+{start:012d}.json.gz"
-            engine.execute(
-                f"COPY (SELECT CASE WHEN cut THEN left(whole, 70) ELSE whole END FROM line) TO '{target}' "
-                "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01', COMPRESSION gzip)"
-            )
+            _write(engine, folder / _path(day) / f"usage.events+0+{start:012d}.json.gz")
         meters = {
             meter: {"quantity": quantity, "records": records}
             for meter, quantity, records in engine.execute(TRUTH).fetchall()
         }
         (lines,) = engine.execute("SELECT count(*) FROM delivered").fetchone() or (0,)
     truth_file(folder, day).write_text(json.dumps({"lines": lines, "meters": meters}))
+
+
+def _lines(engine: duckdb.DuckDBPyConnection, day: date, first: int, start: int, end: int) -> None:
+    numbers = {"start": start, "end": end, "first": first, "day": str(day), "tenants": TENANTS}
+    engine.execute(LINES, numbers)
+
+
+def _write(engine: duckdb.DuckDBPyConnection, target: Path) -> None:
+    engine.execute(
+        f"COPY (SELECT CASE WHEN cut THEN left(whole, 70) ELSE whole END FROM line) TO '{target}' "
+        "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01', COMPRESSION gzip)"
+    )
 
 
 def _path(day: date) -> str:

@@ -17,11 +17,14 @@ from etl import stages
 
 STREAM = "app_usage"
 requests: Counter[str] = Counter()
+transferred: Counter[str] = Counter()
 
 
 def main(days: list[date]) -> None:
     boto3.setup_default_session()
-    boto3.DEFAULT_SESSION.events.register("before-send.s3", _count)
+    events = boto3.DEFAULT_SESSION.events
+    events.register("before-send.s3", _asked)
+    events.register("after-call.s3", _answered)
     touched: set[str] = set()
     for day in days:
         run = f"bench-{day}"
@@ -39,6 +42,7 @@ def main(days: list[date]) -> None:
 
 def measured(day: date, stage: Callable[..., dict], *arguments: object) -> dict:
     requests.clear()
+    transferred.clear()
     wall, cpu = time.perf_counter(), time.process_time()
     result = stage(*arguments)
     row = {
@@ -47,14 +51,23 @@ def measured(day: date, stage: Callable[..., dict], *arguments: object) -> dict:
         "wall": time.perf_counter() - wall,
         "cpu": time.process_time() - cpu,
         "requests": requests.total(),
+        "bytes": transferred.total(),
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(row), flush=True)
     return result
 
 
-def _count(request: object, **_: object) -> None:
+def _asked(request: object, **_: object) -> None:
     requests[request.method] += 1  # type: ignore[attr-defined]
+    sent = request.headers.get("Content-Length", 0)  # type: ignore[attr-defined]
+    transferred["sent"] += int(sent)
+
+
+def _answered(http_response: object, **_: object) -> None:
+    if http_response is not None and http_response.status_code == 200:  # type: ignore[attr-defined]
+        headers = http_response.headers  # type: ignore[attr-defined]
+        transferred["received"] += int(headers.get("Content-Length", 0))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The object store of the bench: a SeaweedFS of its own, and a landing and lake that a contender starts from."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,16 +22,26 @@ class Bench:
 
     def land(self, days: list[date]) -> int:
         """Put the objects of these days into landing; returns their bytes."""
-        client, size = self.store.client(), 0
-        for day in days:
-            metadata = {"delivered-at": f"{generate.delivered_at(day).isoformat()}Z"}
-            for path in generate.objects(self.folder, day):
-                key = path.relative_to(self.folder).as_posix()
-                client.put_object(
-                    Bucket="landing", Key=key, Body=path.read_bytes(), Metadata=metadata
-                )
-                size += path.stat().st_size
-        return size
+        return sum(
+            self.put(path, self.folder, day)
+            for day in days
+            for path in generate.objects(self.folder, day)
+        )
+
+    def put(self, path: Path, below: Path, day: date) -> int:
+        """Put one object, delivered at the end of `day`; returns its bytes."""
+        self.store.client().put_object(
+            Bucket="landing",
+            Key=path.relative_to(below).as_posix(),
+            Body=path.read_bytes(),
+            Metadata={"delivered-at": f"{generate.delivered_at(day).isoformat()}Z"},
+        )
+        return path.stat().st_size
+
+    def release(self, lake: str) -> dict:
+        """What readers of this lake see."""
+        body = self.store.client().get_object(Bucket="lake", Key=f"{lake}/_release/current.json")
+        return json.loads(body["Body"].read())
 
     def environment(self, lake: str) -> dict[str, str]:
         """What the library needs to read this landing and write that lake, on default settings."""
