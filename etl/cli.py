@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     query.add_argument("--release", type=int, help="an older release by its number")
     query.add_argument("--format", choices=("table", "csv", "json"), default="table")
 
+    sweep = _command(commands, "sweep", _sweep, "delete what runs left behind and no release names")
+    sweep.add_argument("--dry-run", action="store_true", help="list it, delete nothing")
+
     contracts = _command(commands, "contracts", _contracts, "check every contract and its SQL")
     contracts.add_argument("action", choices=("check",))
     _command(commands, "status", _status, "the current release, and what waits to be read or built")
@@ -160,6 +163,20 @@ def _print(result: object, form: str) -> None:
         return
     found = [dict(zip(columns, row, strict=True)) for row in rows]
     print(json.dumps(found, indent=1, default=str))
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from etl import stages
+
+    done = stages.sweep("cli-sweep", options.dry_run)
+    for key in done["work"] + done["staged"] if options.dry_run else ():
+        print(key)
+    verb = "would delete" if options.dry_run else "deleted"
+    print(
+        f"{verb} {done['objects']} objects, {done['bytes']:,} bytes: {len(done['work'])} of work "
+        f"areas, {len(done['staged'])} staged files that no release names"
+    )
+    return 0
 
 
 def _contracts(_: argparse.Namespace) -> int:

@@ -33,6 +33,14 @@ def work(run: str, *parts: str) -> str:
     return "/".join(("_work", run_name(run), *parts))
 
 
+WORK = "_work/"
+
+
+def work_run(key: str) -> str:
+    """The part of a work key that all objects of its run share."""
+    return "/".join(key.split("/")[:2])
+
+
 def run_name(run: str) -> str:
     """A run id as one key segment; a hash keeps two ids apart that look alike once cleaned."""
     clean = re.sub(r"[^A-Za-z0-9._-]", "_", run)

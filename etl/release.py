@@ -4,26 +4,27 @@ A release names, for each table and partition, the files with their sha256, rows
 committed by creating `_release/<number>.json` once; `current.json` is a copy of the newest one for readers.
 An entry of a partition: {"first", "since", "run", "code", "contract", "key_id",
 "inputs", "totals", "files": [{"key", "sha256",
-"bytes", "rows"}]}. `pending` names "stream/usage_date" whose arrivals are newer than its daily totals.
+"bytes", "rows"}]}. `pending` names "stream/usage_date" whose arrivals are newer than its daily totals,
+`sweeping` the keys that are being deleted, and since when: {"since", "keys"}.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 
 from etl import layout
 from etl.errors import Corrupt, SourceError, StaleInput, StoreUnavailable
-from etl.settings import ROOT
+from etl.settings import code_version
 from etl.store import Store
 
 Entry = dict
 Changes = dict[str, dict[str, Entry | None]]
 PROVENANCE = ("first", "since", "run", "code")
 ATTEMPTS = 50
+REQUESTS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,20 @@ class Release:
     def pending(self) -> dict[str, int]:
         return self.body["pending"]
 
+    @property
+    def sweeping(self) -> dict:
+        """Keys that no release names and that are being deleted, and since when; empty most of the time."""
+        return self.body.get("sweeping", {})
+
+    def named(self) -> set[str]:
+        """Every object that this release names."""
+        return {
+            key
+            for partitions in self.body["tables"].values()
+            for entry in partitions.values()
+            for key in _keys(entry)
+        }
+
 
 @dataclass(frozen=True)
 class Change:
@@ -52,6 +67,7 @@ class Change:
     tables: Changes
     pending: tuple[str, ...] = ()
     built: tuple[str, ...] = ()
+    sweeping: tuple[str, ...] | None = None  # only sweep says which keys are being deleted
 
 
 EMPTY = Release(0, "", {"tables": {}, "pending": {}})
@@ -102,6 +118,8 @@ def publish(
         if body is None:
             _point_at(store, newest)
             return newest
+        if change.sweeping is None:
+            _refuse_swept(store, newest, change)
         data = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
         won = store.create(layout.release(newest.number + 1), data)
         if won:
@@ -125,22 +143,9 @@ def files(entries: Iterable[Entry]) -> list[dict]:
     return [file for entry in entries for file in entry["files"]]
 
 
-@cache
-def code_version() -> str:
-    """Hash of the library and its SQL: equal code gives equal bytes."""
-    digest = hashlib.sha256()
-    for path in sorted([*ROOT.glob("etl/**/*.py"), *ROOT.glob("sql/**/*.sql")]):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + _bytes(path))
-    return digest.hexdigest()[:12]
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes() + b"\0"
-
-
 def _next(newest: Release, base: Release, change: Change, now: datetime) -> dict | None:
     """Body of the next release; None where the change holds nothing new."""
-    number = newest.number + 1
+    number, written = newest.number + 1, now.isoformat(timespec="seconds") + "Z"
     body = json.loads(json.dumps(newest.body))
     changed: list[str] = []
     for table, partitions in change.tables.items():
@@ -153,7 +158,10 @@ def _next(newest: Release, base: Release, change: Change, now: datetime) -> dict
             changed.append(f"{table}/{name}")
             _put(live, name, entry, {"since": number, "run": change.run, "code": code_version()})
     pending = _pending(newest, change, number)
-    if not changed and pending.keys() == newest.pending.keys():
+    sweeping = newest.sweeping
+    if change.sweeping is not None:
+        sweeping = {"since": written, "keys": [*change.sweeping]} if change.sweeping else {}
+    if not changed and pending.keys() == newest.pending.keys() and sweeping == newest.sweeping:
         return None
     return body | {
         "release": number,
@@ -161,10 +169,35 @@ def _next(newest: Release, base: Release, change: Change, now: datetime) -> dict
         "parent_sha256": newest.sha256,
         "run": change.run,
         "code": code_version(),
-        "created_at": now.isoformat(timespec="seconds") + "Z",
+        "created_at": written,
         "changed": sorted(changed),
         "pending": pending,
+        "sweeping": sweeping,
     }
+
+
+def _refuse_swept(store: Store, newest: Release, change: Change) -> None:
+    """Every file that would be named for the first time must lie there, and must not be on its way out.
+
+    Asked between reading the newest release and creating the one after it: sweep deletes between two
+    releases of its own, so one of the two writers always meets what the other has written.
+    """
+    entries = (entry for partitions in change.tables.values() for entry in partitions.values())
+    new = sorted({key for entry in entries if entry for key in _keys(entry)} - newest.named())
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+        there = list(pool.map(store.exists, new))
+    for key, exists in zip(new, there, strict=True):
+        if not exists or key in newest.sweeping.get("keys", ()):
+            raise StaleInput(
+                f"{store.location.url(key)} was staged by {change.run} long ago and is being swept: "
+                "run again from its first stage; where that goes on, let `usage-export sweep` finish"
+            )
+
+
+def _keys(entry: Entry) -> list[str]:
+    """Keys of an entry's files, and of the results of their validation."""
+    validation = [entry["validation"]] if "validation" in entry else []
+    return [file["key"] for file in entry["files"]] + validation
 
 
 def _pending(newest: Release, change: Change, number: int) -> dict[str, int]:

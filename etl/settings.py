@@ -1,10 +1,12 @@
 """Environment -> one frozen object. Nothing else in the library reads the environment."""
 
+import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,6 +41,7 @@ class Settings:
     memory: str
     threads: int
     scratch: Path
+    sweep_after_days: int
 
     def share(self, engines: int) -> "Settings":
         """What each of so many engines at once may use, so that together they stay within these."""
@@ -58,6 +61,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         memory=_memory(env, "USAGE_EXPORT_MEMORY", "1GB"),
         threads=_count(env, "USAGE_EXPORT_THREADS", default=2),
         scratch=_folder(env, "USAGE_EXPORT_SCRATCH", Path(tempfile.gettempdir())),
+        sweep_after_days=_count(env, "USAGE_EXPORT_SWEEP_AFTER_DAYS", default=7),
     )
 
 
@@ -117,3 +121,16 @@ def _memory(env: Mapping[str, str], name: str, default: str) -> str:
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", text):
         raise SettingError(f"{name} must be a size such as 512MB or 4GB")
     return text
+
+
+@cache
+def code_version() -> str:
+    """Hash of the library and its SQL: equal code gives equal bytes."""
+    digest = hashlib.sha256()
+    for path in sorted([*ROOT.glob("etl/**/*.py"), *ROOT.glob("sql/**/*.sql")]):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + _bytes(path))
+    return digest.hexdigest()[:12]
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() + b"\0"

@@ -5,18 +5,20 @@ returns a small dictionary for people to read. `run` names the work area; callin
 same run replaces what it left. The edge of the library: environment and clock are read here.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from etl import aggregate as aggregation
 from etl import collect as collection
 from etl import deduplicate as deduplication
 from etl import extract as extraction
-from etl import layout, manifest, release, tally
+from etl import layout, manifest, release, settings, tally
 from etl import normalize as normalization
 from etl import publish as publication
+from etl import sweep as sweeping
 from etl import validate as validation
 from etl.lookup import build_streams, covered, query_hint, statement_text, streams
 from etl.manifest import Landed, ObjectResult
+from etl.store import Store
 from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.validate import Subject
 from etl.work import Work, begin, entries
@@ -202,6 +204,19 @@ def build(usage_date: date, stream: str, run: str) -> dict:
     aggregate(usage_date, stream, run)
     validate(usage_date, stream, run)
     return kept | publish(usage_date, stream, run)
+
+
+def sweep(run: str, dry_run: bool = False) -> dict:
+    """Delete what runs left behind: work areas and staged files that no release names."""
+    env = settings.from_environment()
+    lake, before = Store(env.lake), _now() - timedelta(days=env.sweep_after_days)
+    found = sweeping.plan(lake, before) if dry_run else sweeping.sweep(lake, run, before, _now())
+    return {
+        "objects": len(found.work) + len(found.staged),
+        "bytes": sum(found.work.values()) + sum(found.staged.values()),
+        "work": sorted(found.work),
+        "staged": sorted(found.staged),
+    }
 
 
 def _validate(work: Work, subject: Subject) -> str:

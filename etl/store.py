@@ -6,36 +6,22 @@ is read back is checked against a size and a sha256 or a pinned ETag.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    FlexibleChecksumError,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseStreamingError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
+from etl import refusal
 from etl.errors import Corrupt, ObjectChanged, SettingError, SourceError, StoreUnavailable
 from etl.settings import Location
 
-BODY_FAULTS = (
-    ConnectionError,
-    FlexibleChecksumError,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseStreamingError,
-)
 T = TypeVar("T")
-ATTEMPTS = 5
 PIECE_BYTES = 1 << 20
 
 
@@ -78,16 +64,19 @@ class Store:
 
     def list(self, prefix: str) -> dict[str, tuple[str, int]]:
         """key -> (ETag, size in bytes) of everything below `prefix`."""
+        return {key: (one["ETag"].strip('"'), one["Size"]) for key, one in self._below(prefix)}
+
+    def aged(self, prefix: str) -> dict[str, tuple[datetime, int]]:
+        """key -> (last modified, naive UTC; size in bytes) of everything below `prefix`."""
+        return {key: (_naive(one["LastModified"]), one["Size"]) for key, one in self._below(prefix)}
+
+    def _below(self, prefix: str) -> Iterator[tuple[str, dict]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.location.bucket, Prefix=self.location.key(prefix)
         )
-        return dict(self._entries(pages))
-
-    def _entries(self, pages: Any) -> Iterator[tuple[str, tuple[str, int]]]:
-        start = len(self.location.prefix)
-        for page in self._call("list", "", lambda: list(pages)):
+        for page in self._call("list", prefix, lambda: list(pages)):
             for one in page.get("Contents", []):
-                yield one["Key"][start:], (one["ETag"].strip('"'), one["Size"])
+                yield one["Key"][len(self.location.prefix) :], one
 
     def pin(self, key: str) -> Pinned:
         """Head of an object: what identifies its bytes, and when it was delivered."""
@@ -152,14 +141,36 @@ class Store:
 
     def create_file(self, key: str, path: Path) -> None:
         """Upload a file under a key that holds its content hash; a rerun finds it and is done."""
-        data = path.read_bytes()
-        if not self.create(key, data):
+        if not self.create(key, path.read_bytes()):
             raise Corrupt(
                 f"{self.location.url(key)} holds other bytes than its name says: remove it"
             )
 
+    def exists(self, key: str) -> bool:
+        try:
+            self._call("head", key, lambda: self._client.head_object(**self._where(key)))
+        except SourceError:
+            return False
+        return True
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; one that is gone already is no error. Only sweep calls this."""
+        for start in range(0, len(keys), 1000):
+            named = [{"Key": self.location.key(key)} for key in keys[start : start + 1000]]
+            request = {"Objects": named, "Quiet": True}
+            answer = self._call(
+                "delete",
+                keys[start],
+                partial(self._client.delete_objects, Bucket=self.location.bucket, Delete=request),
+            )
+            for one in answer.get("Errors", []):
+                raise SettingError(
+                    f"delete s3://{self.location.bucket}/{one['Key']}: {one['Code']}: "
+                    "the policy must allow s3:DeleteObject on the lake"
+                )
+
     def _conditional(self, key: str, data: bytes, conditions: dict) -> bool:
-        for attempt in range(ATTEMPTS):
+        for attempt in range(refusal.ATTEMPTS):
             try:
                 self._call("put", key, lambda: self._put(key, data, **conditions))
                 return True
@@ -167,9 +178,10 @@ class Store:
                 return False
             except StoreUnavailable as error:
                 conflict = (
-                    isinstance(error.__cause__, ClientError) and _status(error.__cause__) == 409
+                    isinstance(error.__cause__, ClientError)
+                    and refusal.status(error.__cause__) == 409
                 )
-                if not conflict or attempt == ATTEMPTS - 1:
+                if not conflict or attempt == refusal.ATTEMPTS - 1:
                     raise
                 time.sleep(0.05 * 2**attempt)  # another conditional write is in flight
         raise StoreUnavailable(self.location.url(key))
@@ -190,53 +202,22 @@ class Store:
         return digest.hexdigest(), size
 
     def _call(self, verb: str, key: str, action: Callable[[], T]) -> T:
-        """Run one request with the body inside the retry, and name the object in what is raised."""
-        for attempt in range(ATTEMPTS):
-            try:
-                return action()
-            except BODY_FAULTS as error:
-                if attempt == ATTEMPTS - 1:
-                    raise StoreUnavailable(f"{verb} {self.location.url(key)}: {error}") from error
-                time.sleep(0.1 * 2**attempt)
-            except ClientError as error:
-                raise _ours(error, verb, self.location.url(key)) from error
-            except BotoCoreError as error:
-                raise SettingError(f"{verb} {self.location.url(key)}: {error}") from error
-        raise StoreUnavailable(f"{verb} {self.location.url(key)}")
-
-
-def _status(error: ClientError) -> int:
-    return error.response["ResponseMetadata"]["HTTPStatusCode"]
-
-
-def _ours(error: ClientError, verb: str, url: str) -> Exception:
-    code = error.response["Error"]["Code"]
-    match _status(error):
-        case 412:
-            return ObjectChanged(
-                f"{verb} {url}: it was replaced meanwhile; run again to pin it anew"
-            )
-        case 403 | 401:
-            return SettingError(f"{verb} {url}: {code}: check AWS_ACCESS_KEY_ID and its policy")
-        case 404 if code == "NoSuchBucket":
-            return SettingError(
-                f"{verb} {url}: the bucket does not exist: create it or fix the URL"
-            )
-        case 404:
-            return SourceError(f"{verb} {url}: there is no such object")
-        case _:
-            return StoreUnavailable(f"{verb} {url}: {code}: {error}")
+        return refusal.retried(verb, self.location.url(key), action)
 
 
 def _delivered_at(head: dict, url: str) -> datetime:
     """Metadata delivered-at where a copy or producer set it, else LastModified; naive UTC."""
     stated = head["Metadata"].get("delivered-at")
     if stated is None:
-        return head["LastModified"].astimezone(UTC).replace(tzinfo=None)
+        return _naive(head["LastModified"])
     try:
         moment = datetime.fromisoformat(stated)
     except ValueError as error:
         raise SourceError(f"{url}: metadata delivered-at is not RFC 3339: fix it") from error
     if moment.tzinfo is None:
         raise SourceError(f"{url}: metadata delivered-at has no zone: fix it")
+    return _naive(moment)
+
+
+def _naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)

@@ -34,7 +34,7 @@ def dags(object_store, tmp_path_factory) -> dict:
 
 def test_the_files_import_without_error_and_fast(dags):
     assert dags["errors"] == {}
-    assert sorted(dags["dags"]) == ["usage_build", "usage_ingest"]
+    assert sorted(dags["dags"]) == ["lake_sweep", "usage_build", "usage_ingest"]
     assert dags["seconds"] < PARSE_SECONDS
     assert dags["heavy"] == []
 
@@ -56,12 +56,12 @@ def test_no_heavy_library_at_the_top_of_a_file(path: Path):
     assert imported <= {"airflow", "datetime", "etl", "os", "pathlib", "usage_common"}
 
 
-@pytest.mark.parametrize("dag_id", ["usage_ingest", "usage_build"])
+@pytest.mark.parametrize("dag_id", ["usage_ingest", "usage_build", "lake_sweep"])
 def test_every_dag_explains_itself_and_is_bounded(dags, dag_id):
     dag = dags["dags"][dag_id]
 
     assert dag["doc_md"].startswith(f"# {dag_id}")
-    assert dag["tags"] == sorted(["usage", dag_id.removeprefix("usage_")])
+    assert dag["tags"] == sorted(dag_id.split("_"))
     assert not dag["catchup"]
     assert 1 <= dag["max_active_runs"] <= 4
     assert 0 < dag["dagrun_timeout"] <= 24 * 3600
@@ -79,7 +79,7 @@ def test_what_uses_the_engine_waits_for_a_slot_of_its_pool(dags):
         for name, task in dag["tasks"].items()
     }
 
-    light = {"announce", "every_lane_published", "streams", "extract"}
+    light = {"announce", "every_lane_published", "streams", "extract", "sweep"}
     for name, pool in pools.items():
         expected = "default_pool" if name.split(".")[-1] in light else "usage_engine"
         assert pool == expected, name
@@ -150,4 +150,4 @@ def test_a_lane_whose_input_was_replaced_is_run_again_whole(dags):
 
 
 def test_every_dag_survives_serialization(dags):
-    assert dags["round_trip"] == {"usage_build": True, "usage_ingest": True}
+    assert dags["round_trip"] == {"lake_sweep": True, "usage_build": True, "usage_ingest": True}

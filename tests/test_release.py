@@ -22,7 +22,12 @@ DAILY = "SELECT sum(quantity)::INTEGER AS q FROM usage_daily"
 
 @pytest.fixture
 def store(lake) -> Store:
-    return Store(Location("lake", f"{lake.name}/"))
+    """A lake in which every file lies that change() names."""
+    made = Store(Location("lake", f"{lake.name}/"))
+    for day in range(1, 30):
+        for rows in (1, 2, 3):
+            made.write(file(day, rows), b"")
+    return made
 
 
 def test_each_release_names_the_hash_of_its_parent(store):
@@ -173,9 +178,12 @@ def name(day: int, stream: str = "app_usage") -> str:
     return f"usage_date=2026-01-{day:02}/stream={stream}"
 
 
+def file(day: int, rows: int) -> str:
+    return f"{day}-{rows}.parquet"
+
+
 def change(
     run: str, base: int, day: int = 1, rows: int | None = 1, stream: str = "app_usage"
 ) -> Change:
-    files = [{"key": f"{run}.parquet" if rows is None else f"{day}-{rows}.parquet", "rows": rows}]
-    entry = None if rows is None else {"files": files, "totals": {}}
+    entry = rows and {"files": [{"key": file(day, rows), "rows": rows}], "totals": {}}
     return Change(run, base, {"usage_daily": {name(day, stream): entry}})

@@ -55,6 +55,7 @@ def environment(
         "USAGE_EXPORT_PII_KEY": kept.pii_key,
         "USAGE_EXPORT_MEMORY": os.environ.get("USAGE_EXPORT_MEMORY", "1GB"),
         "USAGE_EXPORT_THREADS": os.environ.get("USAGE_EXPORT_THREADS", "2"),
+        "USAGE_EXPORT_SWEEP_AFTER_DAYS": os.environ.get("USAGE_EXPORT_SWEEP_AFTER_DAYS", "7"),
         "AWS_ACCESS_KEY_ID": store.access_key,
         "AWS_SECRET_ACCESS_KEY": store.secret_key,
         "AWS_REGION": "us-east-1",

@@ -1,0 +1,66 @@
+"""Requests to an object store that fail: which are tried again, and what a refusal means for who asked."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
+
+from etl.errors import ObjectChanged, SettingError, SourceError, StoreUnavailable
+
+BODY_FAULTS = (
+    ConnectionError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
+ATTEMPTS = 5
+T = TypeVar("T")
+
+
+def retried(verb: str, url: str, action: Callable[[], T]) -> T:
+    """Run one request with the body inside the retry, and name the object in what is raised."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return action()
+        except BODY_FAULTS as error:
+            if attempt == ATTEMPTS - 1:
+                raise StoreUnavailable(f"{verb} {url}: {error}") from error
+            time.sleep(0.1 * 2**attempt)
+        except ClientError as error:
+            raise _ours(error, verb, url) from error
+        except BotoCoreError as error:
+            raise SettingError(f"{verb} {url}: {error}") from error
+    raise StoreUnavailable(f"{verb} {url}")
+
+
+def status(error: ClientError) -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def _ours(error: ClientError, verb: str, url: str) -> Exception:
+    code = error.response["Error"]["Code"]
+    match status(error):
+        case 412:
+            return ObjectChanged(
+                f"{verb} {url}: it was replaced meanwhile; run again to pin it anew"
+            )
+        case 403 | 401:
+            return SettingError(f"{verb} {url}: {code}: check AWS_ACCESS_KEY_ID and its policy")
+        case 404 if code == "NoSuchBucket":
+            return SettingError(
+                f"{verb} {url}: the bucket does not exist: create it or fix the URL"
+            )
+        case 404:
+            return SourceError(f"{verb} {url}: there is no such object")
+        case _:
+            return StoreUnavailable(f"{verb} {url}: {code}: {error}")
