@@ -129,10 +129,13 @@ class Store:
 
     def create(self, key: str, data: bytes) -> bool:
         """Create once. True: these bytes are there now; False: somebody else's are."""
-        if self._conditional(key, data, {"IfNoneMatch": "*"}):
-            return True
-        there = self.read(key)  # a lost answer looks like a lost race: compare before giving up
-        return there is not None and there.data == data
+        for _ in range(refusal.ATTEMPTS):
+            if self._conditional(key, data, {"IfNoneMatch": "*"}):
+                return True
+            there = self.read(key)  # a lost answer looks like a lost race: compare before giving up
+            if there is not None:
+                return there.data == data
+        raise StoreUnavailable(f"{self.location.url(key)} came and went: run again")
 
     def replace(self, key: str, data: bytes, seen: Body | None, metadata: dict[str, str]) -> bool:
         """Put if the object is still the one that was seen (None: still absent)."""

@@ -147,7 +147,7 @@ def test_wrong_credentials_are_a_setting_to_fix(lake, monkeypatch):
 
 def test_a_store_that_does_not_answer_can_be_tried_again(lake, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    monkeypatch.setattr("etl.store.ATTEMPTS", 2)
+    monkeypatch.setattr("etl.refusal.ATTEMPTS", 2)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
 
     with pytest.raises(StoreUnavailable, match="s3://lake/a"):
@@ -160,3 +160,24 @@ def race(actions: list) -> None:
         one.start()
     for one in threads:
         one.join()
+
+
+def test_what_vanishes_while_it_is_compared_is_created(store, monkeypatch):
+    store.write("k", b"of another run")
+    read = store.read
+
+    def vanishes(key):
+        monkeypatch.undo()
+        store.delete([key])
+        return read(key)
+
+    monkeypatch.setattr(store, "read", vanishes)
+    assert store.create("k", b"mine")
+    assert store.read("k").data == b"mine"
+
+
+def test_delete_takes_what_is_there_and_does_not_mind_what_is_not(store):
+    store.write("a", b"1")
+    store.delete(["a", "never"])
+    assert not store.exists("a")
+    assert store.list("") == {}
