@@ -8,21 +8,26 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
+    EndpointConnectionError,
     FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
     ResponseStreamingError,
 )
+from urllib3.exceptions import HTTPError
 
-from etl.errors import ObjectChanged, SettingError, SourceError, StoreUnavailable
+from etl.errors import Corrupt, ObjectChanged, SettingError, SourceError, StoreUnavailable
+from etl.proof import Damaged
 
 BODY_FAULTS = (
     ConnectionError,
-    FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
     ResponseStreamingError,
+    HTTPError,  # botocore lets it through where the body of a refusal breaks off
 )
+# bytes that were hurt on their way to the store, which refused them
+DIGESTS = {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
 ATTEMPTS = 5
 T = TypeVar("T")
 
@@ -32,15 +37,28 @@ def retried(verb: str, url: str, action: Callable[[], T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             return action()
+        except (FlexibleChecksumError, Damaged) as error:
+            if attempt == ATTEMPTS - 1:
+                raise Corrupt(
+                    f"{verb} {url}: {error}: restore the object, or remove it and run again from the "
+                    "first stage"
+                ) from error
         except BODY_FAULTS as error:
             if attempt == ATTEMPTS - 1:
-                raise StoreUnavailable(f"{verb} {url}: {error}") from error
-            time.sleep(0.1 * 2**attempt)
+                raise StoreUnavailable(f"{verb} {url}: {error}{_remedy(error)}") from error
         except ClientError as error:
-            raise _ours(error, verb, url) from error
+            if error.response["Error"]["Code"] not in DIGESTS or attempt == ATTEMPTS - 1:
+                raise _ours(error, verb, url) from error
         except BotoCoreError as error:
             raise SettingError(f"{verb} {url}: {error}") from error
+        time.sleep(0.1 * 2**attempt)
     raise StoreUnavailable(f"{verb} {url}")
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, EndpointConnectionError):
+        return ": is AWS_ENDPOINT_URL_S3 right, and does the store run?"
+    return ""
 
 
 def status(error: ClientError) -> int:
@@ -53,6 +71,10 @@ def _ours(error: ClientError, verb: str, url: str) -> Exception:
         case 412:
             return ObjectChanged(
                 f"{verb} {url}: it was replaced meanwhile; run again to pin it anew"
+            )
+        case 403 if code == "RequestTimeTooSkewed":
+            return SettingError(
+                f"{verb} {url}: the clock of this machine is off: set it, then retry"
             )
         case 403 | 401:
             return SettingError(f"{verb} {url}: {code}: check AWS_ACCESS_KEY_ID and its policy")

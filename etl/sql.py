@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from etl import privacy
+from etl import bounds, privacy
 from etl.settings import ROOT, Settings
 
 SQL = ROOT / "sql"
@@ -20,7 +20,10 @@ Inputs = Mapping[str, pa.Table | list[Path]]
 @contextmanager
 def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory engine bounded by the settings, in UTC, with the house macros; spills to scratch."""
-    with TemporaryDirectory(prefix="duckdb-", dir=settings.scratch) as spill:
+    with (
+        bounds.named(settings),
+        TemporaryDirectory(prefix="duckdb-", dir=settings.scratch) as spill,
+    ):
         connection = duckdb.connect(
             config={
                 "threads": settings.threads,

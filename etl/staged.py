@@ -43,7 +43,7 @@ class Staged:
         entry: Entry | None = None
         if file is not None:
             key = layout.data(table.name, name, file.sha256)
-            self.store.create_file(key, file.path)
+            self.store.create_file(key, file.path, file.sha256)
             entry = {
                 "files": [
                     {"key": key, "sha256": file.sha256, "bytes": file.bytes, "rows": file.rows}
@@ -79,7 +79,7 @@ def fetch(store: Store, entries: list[Entry], folder: Path) -> list[Path]:
 
     def get(one: dict) -> Path:
         return store.fetch_verified(
-            one["key"], one["sha256"], folder / one["key"].replace("/", "_")
+            one["key"], folder / one["key"].replace("/", "_"), one["sha256"]
         )
 
     with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:

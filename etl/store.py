@@ -1,28 +1,31 @@
 """Object storage: list, pin, fetch, create, replace. boto3 lives here and nowhere else.
 
-Bodies are read inside our own retry, because botocore retries only up to the headers; everything that
-is read back is checked against a size and a sha256 or a pinned ETag.
+Bodies are read inside our own retry, because botocore retries only up to the headers. Everything that is read
+back is checked: a landed object against size and ETag, the MD5 of what was put in one piece (Amazon S3 API
+reference, "Object"); our own against the sha256 that the release names or that was put with it.
 """
 
 import hashlib
+import io
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from etl import refusal
+from etl import proof, refusal
 from etl.errors import Corrupt, ObjectChanged, SettingError, SourceError, StoreUnavailable
-from etl.settings import Location
+from etl.settings import Location, object_store
 
-T = TypeVar("T")
-PIECE_BYTES = 1 << 20
+CONNECT_SECONDS, READ_SECONDS, CONNECTIONS = 5, 30, 16
+Data = bytes | Path
 
 
 @dataclass(frozen=True)
@@ -48,19 +51,9 @@ class Body:
 class Store:
     """One bucket and prefix; keys are relative to the prefix. Safe to share between threads."""
 
-    def __init__(self, location: Location, connections: int = 16) -> None:
+    def __init__(self, location: Location) -> None:
         self.location = location
-        config = Config(
-            retries={"mode": "standard", "total_max_attempts": 6},
-            connect_timeout=5,
-            read_timeout=30,
-            max_pool_connections=connections,
-            s3={"addressing_style": "auto"},
-        )
-        try:
-            self._client = boto3.client("s3", config=config)
-        except (ValueError, BotoCoreError) as error:
-            raise SettingError(f"AWS_ENDPOINT_URL_S3, AWS_REGION or a profile: {error}") from error
+        self._client = _client(os.getpid(), *object_store().values())
 
     def list(self, prefix: str) -> dict[str, tuple[str, int]]:
         """key -> (ETag, size in bytes) of everything below `prefix`."""
@@ -92,62 +85,83 @@ class Store:
     def fetch(self, pinned: Pinned, target: Path) -> str:
         """Write the pinned object's bytes to `target`; returns their sha256.
 
-        Raises ObjectChanged if the object is no longer the pinned one.
+        Raises ObjectChanged if the object is no longer the pinned one, Corrupt if its bytes are not.
         """
         version = {"VersionId": pinned.version_id} if pinned.version_id else {}
         where = self._where(pinned.key) | version | {"IfMatch": f'"{pinned.etag}"'}
-        sha256, size = self._call("get", pinned.key, lambda: self._download(where, target))
-        if size != pinned.size_bytes:
-            raise Corrupt(f"{self.location.url(pinned.key)}: {size} of {pinned.size_bytes} bytes")
-        return sha256
 
-    def fetch_verified(self, key: str, sha256: str, target: Path) -> Path:
-        """Write a published object to `target`; raises Corrupt unless its bytes have this sha256."""
-        found, _ = self._call("get", key, lambda: self._download(self._where(key), target))
-        if found != sha256:
-            raise Corrupt(
-                f"{self.location.url(key)} has sha256 {found}, the release says {sha256}: "
-                "restore the object or rebuild its partition"
-            )
-        return target
+        def get() -> str:
+            answer = self._client.get_object(**where)
+            found = proof.keep(answer["Body"], target)
+            proof.expect("bytes", str(found.size), str(pinned.size_bytes))
+            if proof.is_md5(pinned.etag, answer):
+                proof.expect("MD5", found.md5, pinned.etag)
+            return found.sha256
+
+        return self._call("get", pinned.key, get)
+
+    def fetch_verified(self, key: str, target: Path, sha256: str | None = None) -> Path:
+        """Write an object of ours to `target`; raises Corrupt unless its bytes have this sha256, or that
+        which was put with it."""
+
+        def get() -> Path:
+            answer = self._client.get_object(**self._where(key))
+            found = proof.keep(answer["Body"], target)
+            proof.expect("sha256", found.sha256, sha256 or answer["Metadata"].get(proof.SHA256))
+            return target
+
+        return self._call("get", key, get)
 
     def read(self, key: str) -> Body | None:
-        """A small object, or None where there is none."""
+        """A small object of ours, or None where there is none."""
 
         def get() -> Body:
             answer = self._client.get_object(**self._where(key))
-            return Body(answer["Body"].read(), answer["ETag"], answer["Metadata"])
+            data = answer["Body"].read()
+            found = hashlib.sha256(data).hexdigest()
+            proof.expect("sha256", found, answer["Metadata"].get(proof.SHA256, found))
+            return Body(data, answer["ETag"], answer["Metadata"])
 
         try:
             return self._call("get", key, get)
         except SourceError:
             return None
 
-    def write(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
+    def write(self, key: str, data: Data, metadata: dict[str, str] | None = None) -> None:
         """Put an object that only this run owns (work area) or that a newer copy may replace."""
-        self._call("put", key, lambda: self._put(key, data, Metadata=metadata or {}))
+        self._call("put", key, lambda: self._put(key, data, metadata or {}))
 
     def create(self, key: str, data: bytes) -> bool:
         """Create once. True: these bytes are there now; False: somebody else's are."""
+        return self._create(key, data, hashlib.sha256(data).hexdigest())
+
+    def create_file(self, key: str, path: Path, sha256: str) -> None:
+        """Upload a file under a key that holds its content hash; a rerun finds it and is done."""
+        if not self._create(key, path, sha256):
+            raise Corrupt(
+                f"{self.location.url(key)} holds other bytes than its name says: remove it"
+            )
+
+    def _create(self, key: str, data: Data, sha256: str) -> bool:
+        """A lost answer looks like a lost race: what lies there is compared before giving up."""
+
+        def get() -> str:
+            body = self._client.get_object(**self._where(key))["Body"]
+            return proof.keep(body, Path(os.devnull)).sha256
+
         for _ in range(refusal.ATTEMPTS):
-            if self._conditional(key, data, {"IfNoneMatch": "*"}):
+            if self._conditional(key, data, {"IfNoneMatch": "*"}, {}):
                 return True
-            there = self.read(key)  # a lost answer looks like a lost race: compare before giving up
-            if there is not None:
-                return there.data == data
+            try:
+                return self._call("get", key, get) == sha256
+            except SourceError:  # it came and went: sweep had it
+                continue
         raise StoreUnavailable(f"{self.location.url(key)} came and went: run again")
 
     def replace(self, key: str, data: bytes, seen: Body | None, metadata: dict[str, str]) -> bool:
         """Put if the object is still the one that was seen (None: still absent)."""
         mark = {"IfMatch": seen.etag} if seen else {"IfNoneMatch": "*"}
-        return self._conditional(key, data, mark | {"Metadata": metadata})
-
-    def create_file(self, key: str, path: Path) -> None:
-        """Upload a file under a key that holds its content hash; a rerun finds it and is done."""
-        if not self.create(key, path.read_bytes()):
-            raise Corrupt(
-                f"{self.location.url(key)} holds other bytes than its name says: remove it"
-            )
+        return self._conditional(key, data, mark, metadata)
 
     def exists(self, key: str) -> bool:
         try:
@@ -161,51 +175,61 @@ class Store:
         for start in range(0, len(keys), 1000):
             named = [{"Key": self.location.key(key)} for key in keys[start : start + 1000]]
             request = {"Objects": named, "Quiet": True}
-            answer = self._call(
-                "delete",
-                keys[start],
-                partial(self._client.delete_objects, Bucket=self.location.bucket, Delete=request),
-            )
-            for one in answer.get("Errors", []):
+            ask = partial(self._client.delete_objects, Bucket=self.location.bucket, Delete=request)
+            for one in self._call("delete", keys[start], ask).get("Errors", []):
+                url = f"s3://{self.location.bucket}/{one['Key']}"
                 raise SettingError(
-                    f"delete s3://{self.location.bucket}/{one['Key']}: {one['Code']}: "
-                    "the policy must allow s3:DeleteObject on the lake"
+                    f"delete {url}: {one['Code']}: allow s3:DeleteObject on the lake"
                 )
 
-    def _conditional(self, key: str, data: bytes, conditions: dict) -> bool:
+    def _conditional(self, key: str, data: Data, condition: dict, metadata: dict) -> bool:
         for attempt in range(refusal.ATTEMPTS):
             try:
-                self._call("put", key, lambda: self._put(key, data, **conditions))
+                self._call("put", key, lambda: self._put(key, data, metadata, **condition))
                 return True
             except ObjectChanged:
                 return False
             except StoreUnavailable as error:
-                conflict = (
-                    isinstance(error.__cause__, ClientError)
-                    and refusal.status(error.__cause__) == 409
-                )
-                if not conflict or attempt == refusal.ATTEMPTS - 1:
+                cause = error.__cause__
+                conflict = isinstance(cause, ClientError) and refusal.status(cause) == 409
+                if not conflict:
                     raise
                 time.sleep(0.05 * 2**attempt)  # another conditional write is in flight
-        raise StoreUnavailable(self.location.url(key))
+        raise StoreUnavailable(f"{self.location.url(key)} kept being written: run again")
 
-    def _put(self, key: str, data: bytes, **extra: Any) -> None:
-        self._client.put_object(**self._where(key), Body=data, ChecksumAlgorithm="SHA256", **extra)
+    def _put(self, key: str, data: Data, metadata: dict[str, str], **condition: str) -> None:
+        with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as body:
+            sha256 = hashlib.file_digest(body, "sha256").hexdigest()
+            body.seek(0)
+            self._client.put_object(
+                **self._where(key),
+                Body=body,
+                ChecksumAlgorithm="SHA256",
+                Metadata=metadata | {proof.SHA256: sha256},
+                **condition,
+            )
 
     def _where(self, key: str) -> dict[str, str]:
         return {"Bucket": self.location.bucket, "Key": self.location.key(key)}
 
-    def _download(self, where: dict, target: Path) -> tuple[str, int]:
-        digest, size = hashlib.sha256(), 0
-        body = self._client.get_object(**where)["Body"]
-        with target.open("wb") as file:
-            for piece in body.iter_chunks(PIECE_BYTES):
-                digest.update(piece)
-                size += file.write(piece)
-        return digest.hexdigest(), size
-
-    def _call(self, verb: str, key: str, action: Callable[[], T]) -> T:
+    def _call(self, verb: str, key: str, action: Callable[[], refusal.T]) -> refusal.T:
         return refusal.retried(verb, self.location.url(key), action)
+
+
+@cache
+def _client(process: int, *where: str | None) -> Any:
+    """One a process, endpoint and credentials: making one costs as much as a small stage."""
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 6},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=CONNECTIONS,
+        s3={"addressing_style": "auto"},
+    )
+    try:
+        return boto3.client("s3", config=config)
+    except (ValueError, BotoCoreError) as error:
+        raise SettingError(f"AWS_ENDPOINT_URL_S3, AWS_REGION or a profile: {error}") from error
 
 
 def _delivered_at(head: dict, url: str) -> datetime:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from etl import bounds, layout, privacy, release, settings
 from etl import contract as contracts
-from etl import layout, privacy, release, settings
 from etl.contract import Contract
 from etl.errors import SettingError, SourceError
 from etl.release import Entry, Release
@@ -39,11 +39,13 @@ class Work:
         self.lake.write(self._key(*parts), json.dumps(body).encode())
 
     def save_file(self, path: Path, *parts: str) -> None:
-        self.lake.write(self._key(*parts), path.read_bytes())
+        self.lake.write(self._key(*parts), path)
 
     def fetch(self, target: Path, *parts: str) -> Path:
-        target.write_bytes(self._read(*parts))
-        return target
+        try:
+            return self.lake.fetch_verified(self._key(*parts), target)
+        except SourceError as error:
+            raise self._missing(*parts) from error
 
     def base(self, number: int) -> Release:
         """The release that this run had read when it began."""
@@ -66,7 +68,8 @@ class Work:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        with TemporaryDirectory(prefix="usage-export-", dir=self.settings.scratch) as folder:
+        prefix, scratch = "usage-export-", self.settings.scratch
+        with bounds.named(self.settings), TemporaryDirectory(prefix=prefix, dir=scratch) as folder:
             yield Path(folder)
 
     def _key(self, *parts: str) -> str:
@@ -75,10 +78,13 @@ class Work:
     def _read(self, *parts: str) -> bytes:
         body = self.lake.read(self._key(*parts))
         if body is None:
-            raise SourceError(
-                f"{self.lake.location.url(self._key(*parts))} is missing: run the stage before first"
-            )
+            raise self._missing(*parts)
         return body.data
+
+    def _missing(self, *parts: str) -> SourceError:
+        return SourceError(
+            f"{self.lake.location.url(self._key(*parts))} is missing: run the stage before first"
+        )
 
 
 def begin(stream: str, run: str) -> Work:

@@ -73,7 +73,7 @@ class Writer(threading.Thread):
             files = release.files(release.current(self.store).partitions(table.name).values())
             paths = [
                 self.store.fetch_verified(
-                    one["key"], one["sha256"], self.folder / f"{table.name}{n}"
+                    one["key"], self.folder / f"{table.name}{n}", one["sha256"]
                 )
                 for n, one in enumerate(files)
             ]

@@ -1,15 +1,21 @@
 """Object storage: created once, replaced only as seen, read only as pinned."""
 
-import hashlib
+import os
 import threading
+from hashlib import sha256
+from pathlib import Path
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from etl.errors import Corrupt, ObjectChanged, SettingError, SourceError, StoreUnavailable
+from etl.lake import sha256_of
 from etl.settings import Location
 from etl.store import Store
+from tests import fault_proxy
 from tests.events import evening
+from tests.fault_proxy import Fault
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def test_an_object_is_replaced_only_as_it_was_seen(store):
     assert not store.replace("a", b"3", None, {}), "somebody made it"
 
     found = store.read("a")
-    assert (found.data, found.metadata) == (b"2", {"release": "2"})
+    assert (found.data, found.metadata["release"]) == (b"2", "2")
 
 
 def test_a_pinned_object_is_read_as_it_was_pinned(store, tmp_path):
@@ -51,8 +57,8 @@ def test_a_pinned_object_is_read_as_it_was_pinned(store, tmp_path):
     pinned = store.pin("a")
 
     assert pinned.size_bytes == 7
-    sha256 = store.fetch(pinned, tmp_path / "a")
-    assert sha256 == hashlib.sha256(b"seven b").hexdigest()
+    found = store.fetch(pinned, tmp_path / "a")
+    assert found == sha256(b"seven b").hexdigest()
     assert (tmp_path / "a").read_bytes() == b"seven b"
 
 
@@ -77,18 +83,20 @@ def test_an_object_deleted_after_it_was_pinned_is_named(store, lake, tmp_path):
 def test_a_published_file_with_other_bytes_is_corrupt(store, tmp_path):
     store.write("usage_daily/x.parquet", b"not what the release says")
 
-    with pytest.raises(Corrupt, match=r"usage_daily/x.parquet has sha256 .*: restore the object"):
-        store.fetch_verified("usage_daily/x.parquet", "0" * 64, tmp_path / "x")
+    with pytest.raises(
+        Corrupt, match=r"usage_daily/x.parquet: it has sha256 .*: restore the object"
+    ):
+        store.fetch_verified("usage_daily/x.parquet", tmp_path / "x", "0" * 64)
 
 
 def test_a_file_is_not_put_over_other_bytes(store, tmp_path):
     (tmp_path / "x").write_bytes(b"mine")
-    store.create_file("x", tmp_path / "x")
-    store.create_file("x", tmp_path / "x")
+    store.create_file("x", tmp_path / "x", sha256_of(tmp_path / "x"))
+    store.create_file("x", tmp_path / "x", sha256_of(tmp_path / "x"))
     (tmp_path / "x").write_bytes(b"other")
 
     with pytest.raises(Corrupt, match="remove it"):
-        store.create_file("x", tmp_path / "x")
+        store.create_file("x", tmp_path / "x", sha256_of(tmp_path / "x"))
 
 
 def test_a_listing_is_complete_over_its_pages_and_stays_below_the_prefix(store, lake, monkeypatch):
@@ -163,17 +171,33 @@ def race(actions: list) -> None:
 
 
 def test_what_vanishes_while_it_is_compared_is_created(store, monkeypatch):
-    store.write("k", b"of another run")
-    read = store.read
+    """A sweep may delete what stood in the way, between the refusal and the look at it."""
 
-    def vanishes(key):
+    def refuses(*_):
         monkeypatch.undo()
-        store.delete([key])
-        return read(key)
+        return False
 
-    monkeypatch.setattr(store, "read", vanishes)
+    monkeypatch.setattr(store, "_conditional", refuses)
+
     assert store.create("k", b"mine")
     assert store.read("k").data == b"mine"
+
+
+def test_a_landed_object_without_a_checksum_is_held_to_its_etag(lake, object_store, monkeypatch):
+    """The MD5 of what a producer put is all that is known of it."""
+    plain = Config(request_checksum_calculation="when_required")
+    client = boto3.client("s3", endpoint_url=object_store.endpoint, config=plain)
+    client.put_object(Bucket="landing", Key=f"{lake.name}/k", Body=b"some usage" * 100)
+    with fault_proxy.running(object_store.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
+        landing = Store(Location("landing", f"{lake.name}/"))
+        pinned = landing.pin("k")
+        proxy.faults = [Fault("flipped", "GET", 2)]
+        assert landing.fetch(pinned, Path(os.devnull)) == sha256(b"some usage" * 100).hexdigest()
+
+        proxy.faults = [Fault("flipped", "GET", 1000)]
+        with pytest.raises(Corrupt, match=r"landing/.*/k: it has MD5 .* was put: restore"):
+            landing.fetch(pinned, Path(os.devnull))
 
 
 def test_delete_takes_what_is_there_and_does_not_mind_what_is_not(store):

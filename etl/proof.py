@@ -1,0 +1,48 @@
+"""Bytes on their way from a store to disk, and the proof that they are those that were put."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PIECE_BYTES = 1 << 20
+SHA256 = "sha256"  # metadata of every object of ours
+
+
+class Damaged(Exception):
+    """What was read is not what was put: on the way, where reading again helps, or for good."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What arrived."""
+
+    size: int
+    sha256: str
+    md5: str
+
+
+def keep(body: Any, target: Path) -> Kept:
+    """Write a streamed body to a file."""
+    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    with target.open("wb") as file:
+        for piece in body.iter_chunks(PIECE_BYTES):
+            sha256.update(piece)
+            md5.update(piece)
+            size += file.write(piece)
+    return Kept(size, sha256.hexdigest(), md5.hexdigest())
+
+
+def expect(what: str, found: str, put: str | None) -> None:
+    """Raises Damaged unless they are equal."""
+    if found != put:
+        raise Damaged(f"it has {what} {found}, and {put} was put")
+
+
+def is_md5(etag: str, answer: dict) -> bool:
+    """Whether an ETag is the MD5 of the bytes: not for uploads in parts, nor under a customer's or KMS key."""
+    encrypted = answer.get("ServerSideEncryption", "AES256") != "AES256"
+    return bool(re.fullmatch("[0-9a-f]{32}", etag)) and not (
+        encrypted or answer.get("SSECustomerAlgorithm")
+    )
