@@ -28,6 +28,7 @@ SETTINGS = Settings(
     memory="256MB",
     threads=1,
     scratch=Path(tempfile.gettempdir()),
+    sweep_after_days=7,
 )
 Rows = list[dict[str, Any]]
 RECORD = {"record_id": "BIGINT"} | {
