@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from etl import contract, extract, layout, mapping, release, settings, sql, staged
+from etl import catalog, contract, extract, layout, mapping, release, settings, sql, staged
 from etl import statement as statements
 from etl import statement_text as text
 from etl.errors import SourceError
@@ -89,7 +89,9 @@ def newest_usage_date() -> date:
 
 def statement(usage_date: date) -> dict:
     """What the current release knows of a usage date."""
-    return statements.statement(*open_release(), usage_date)
+    found, lake = open_release()
+    with catalog.open_release(statements.narrowed(found, usage_date), lake) as engine:
+        return statements.statement(engine, found, lake, usage_date)
 
 
 def statement_text(usage_date: date) -> str:

@@ -4,42 +4,69 @@ Two dates meet in it: `landed` tells what arrived on that UTC day, whatever it i
 what is charged to that UTC day, whenever it arrived. The shape is documented in docs/statement.md.
 """
 
+from dataclasses import replace
 from datetime import date
 
 import duckdb
 
-from etl import catalog, layout, sql
+from etl import layout, sql
 from etl.release import Entry, Release
 from etl.settings import Location
-
-SHAPE = 1
-REPORTS = (
-    *("landed", "quarantine", "arrival", "duplicate"),
-    *("conflict", "correction", "total", "change"),
+from etl.tables import (
+    CORRECTION,
+    DUPLICATE,
+    MANIFEST,
+    QUARANTINE,
+    RESTATEMENT,
+    USAGE_ARRIVAL,
+    USAGE_DAILY,
 )
 
+SHAPE = 1
+TOP_TENANTS = 10
+REPORTS = (
+    *("landed", "quarantine", "arrival", "delay", "duplicate"),
+    *("conflict", "correction", "total", "tenant", "change"),
+)
+OF_THE_DAY = (QUARANTINE, USAGE_ARRIVAL, DUPLICATE, USAGE_DAILY, RESTATEMENT)
+OF_ALL_DAYS = (MANIFEST, CORRECTION)  # a gap and a void's target may lie on another day
+TABLES = tuple(table.name for table in (*OF_THE_DAY, *OF_ALL_DAYS))
 
-def statement(release: Release, lake: Location, usage_date: date) -> dict:
-    """Everything a release knows of a usage date; quantities as text, never as floats."""
-    with catalog.open_release(release, lake) as engine:
-        found = {name: _rows(engine, f"report/statement_{name}", usage_date) for name in REPORTS}
-        gaps = [
-            row
-            for row in sql.rows(engine, sql.model("reconcile/sequence_gap"))
-            if row["landed_date"] == usage_date
-        ]
+
+def narrowed(release: Release, day: date) -> Release:
+    """The release with only those partitions that the statement of a day reads."""
+    columns = {table.name: "usage_date" for table in OF_THE_DAY} | {QUARANTINE.name: "landed_date"}
+    tables = {name: release.partitions(name, **{columns[name]: day}) for name in columns}
+    tables |= {table.name: release.partitions(table.name) for table in OF_ALL_DAYS}
+    return replace(release, body=release.body | {"tables": tables})
+
+
+def statement(
+    engine: duckdb.DuckDBPyConnection, release: Release, lake: Location, usage_date: date
+) -> dict:
+    """Everything a release knows of a usage date; quantities as text, never as floats. The engine holds
+    TABLES by name, at least the partitions of the narrowed release."""
+    found = {name: _rows(engine, f"report/statement_{name}", usage_date) for name in REPORTS}
+    gaps = [
+        row
+        for row in sql.rows(engine, sql.model("reconcile/sequence_gap"))
+        if row["landed_date"] == usage_date
+    ]
     streams = sorted({row["stream"] for rows in found.values() for row in rows})
     return {
         "statement": SHAPE,
         "usage_date": str(usage_date),
         "release": release.number,
         "release_sha256": release.sha256,
+        "released_at": release.body.get("created_at"),
         "streams": [_stream(release, lake, usage_date, name, found, gaps) for name in streams],
     }
 
 
 def _rows(engine: duckdb.DuckDBPyConnection, model: str, day: date) -> list[dict]:
-    return sql.rows(engine, sql.model(model), {"day": day})
+    text = sql.model(model)
+    params = {"day": day} | ({"top": TOP_TENANTS} if "$top" in text else {})
+    return sql.rows(engine, text, params)
 
 
 def _stream(
@@ -68,6 +95,7 @@ def _stream(
             "sampled": arrival.get("sampled", 0),
             "clamped": arrival.get("clamped", 0),
             "adjusts": arrival.get("adjusts", 0),
+            "delays": [_without_stream(row) for row in mine["delay"]],
             "duplicates": [_without_stream(row) for row in mine["duplicate"]],
             "conflicts": _first(mine["conflict"]).get("records", 0),
             "records_voided": correction.get("records_voided", 0),
@@ -75,6 +103,7 @@ def _stream(
             "voids_unmatched": correction.get("voids_unmatched", 0),
         },
         "totals": [_without_stream(row) for row in mine["total"]],
+        "by_tenant": [_without_stream(row) for row in mine["tenant"]],
         "change": _change(release, day, stream, mine["change"]),
         "validation": _validation(release, lake, day, stream),
     }

@@ -1,5 +1,6 @@
 """report/statement_*: each question of the statement over literal rows of the tables it reads."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 from etl import tables
@@ -195,3 +196,78 @@ def test_totals_are_exact_text_by_meter_and_unit():
     assert row["weighted_quantity"] == "100000000000000000000.000000002"
     assert (row["events"], row["sampled_events"]) == (6, 1)
     assert (row["tenants"], row["unattributed_events"]) == (1, 3)
+
+
+def delays(*rows) -> dict[tuple, int]:
+    found = run("report/statement_delay", {"usage_arrival": arrivals(rows)}, day=DAY)
+    return {
+        (row["stream"], row["from_seconds"], row["to_seconds"]): row["records"] for row in found
+    }
+
+
+def after(seconds: float, line: int, **fields) -> dict:
+    moment = fields.get("event_time", NOON) + timedelta(seconds=seconds)
+    return arrival(f"k{line}", raw_line=line, delivered_at=moment, **fields)
+
+
+def test_arrivals_are_counted_by_their_delay_and_every_step_is_there():
+    edges = (0, 899.999999, 900, 3600, 86399, 86400, 604799, 604800, 9e6)
+    found = delays(*(after(seconds, n) for n, seconds in enumerate(edges)))
+
+    assert list(found.items()) == [
+        (("app_usage", 0, 900), 2),
+        (("app_usage", 900, 3600), 1),
+        (("app_usage", 3600, 21600), 1),
+        (("app_usage", 21600, 86400), 1),
+        (("app_usage", 86400, 172800), 1),
+        (("app_usage", 172800, 604800), 1),
+        (("app_usage", 604800, None), 2),
+    ]
+
+
+def test_a_delay_is_one_records_and_none_where_the_clock_ran_ahead():
+    several = [after(60, 1), after(60, 1, **EGRESS)]
+    found = delays(*several, after(-299, 2), after(-0.5, 3), after(60, 4, usage_date=NEXT))
+
+    assert found["app_usage", 0, 900] == 3
+    assert sum(found.values()) == 3
+    assert delays(after(60, 1, usage_date=NEXT)) == {}
+
+
+def by_tenant(*rows, top: int) -> list[tuple]:
+    given = {"usage_daily": rows_of(tables.USAGE_DAILY, list(rows))}
+    found = run("report/statement_tenant", given, day=DAY, top=top)
+    return [(row["tenant_id"], row["tenants"], row["quantity"], row["events"]) for row in found]
+
+
+def test_the_largest_tenants_are_named_and_all_others_are_one_row():
+    found = by_tenant(
+        daily(5, tenant_id="b"),
+        daily(5, tenant_id="a"),
+        daily("0.000000001", tenant_id="a", sku_id="s", events=2),
+        daily(-9, tenant_id="credit"),
+        daily(1, tenant_id="small-1"),
+        daily(2, tenant_id="small-2"),
+        daily(99, tenant_id="UNATTRIBUTED"),
+        daily(99, tenant_id="b", usage_date=NEXT),
+        top=3,
+    )
+
+    assert found == [
+        ("credit", 1, "-9.000000000", 1),
+        ("a", 1, "5.000000001", 3),
+        ("b", 1, "5.000000000", 1),
+        (None, 2, "3.000000000", 2),
+        ("UNATTRIBUTED", 1, "99.000000000", 1),
+    ]
+
+
+def test_tenants_are_ranked_within_their_meter_and_stream():
+    rows = [daily(9, tenant_id="a"), daily(1, tenant_id="b", **EGRESS)]
+    rows += [daily(1, tenant_id="c", stream="s3")]
+
+    assert by_tenant(*rows, top=1) == [
+        ("a", 1, "9.000000000", 1),
+        ("b", 1, "1.000000000", 1),
+        ("c", 1, "1.000000000", 1),
+    ]

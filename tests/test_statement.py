@@ -7,20 +7,23 @@ from decimal import Decimal
 
 import pytest
 
-from etl import lookup
+from etl import lookup, statement
 from tests.conftest import Lake
 from tests.events import DAY, adjust, evening, event, key, lines, void
 
 NEXT = date(2026, 11, 19)
 S3 = "o b1 [18/Nov/2026:10:00:00 +0000] 10.1.1.1 r q{n} REST.GET.OBJECT t-1/a - 200 - 100 9 1 1 - - -\n"
+TOP = {"statement", "usage_date", "release", "release_sha256", "released_at", "streams"}
 STREAM = {"stream", "contract_version", "pending", "landed", "completeness", "usage", "totals"}
-STREAM |= {"change", "validation"}
+STREAM |= {"by_tenant", "change", "validation"}
 LANDED = {"objects", "objects_refused", "records", "accepted", "quarantined"}
 LANDED |= {"quarantined_by_reason"}
 USAGE = {"records", "measures", "late", "sampled", "clamped", "adjusts", "duplicates", "conflicts"}
-USAGE |= {"records_voided", "voids", "voids_unmatched"}
+USAGE |= {"records_voided", "voids", "voids_unmatched", "delays"}
 TOTAL = {"meter", "unit", "quantity", "weighted_quantity", "events", "sampled_events", "tenants"}
 TOTAL |= {"unattributed_events"}
+LISTS = {"duplicates", "delays"}
+TENANT = {"meter", "unit", "tenant_id", "tenants", "quantity", "weighted_quantity", "events"}
 DUPLICATE = {"class", "meter", "unit", "records", "quantity", "difference_to_kept"}
 
 
@@ -55,7 +58,7 @@ def app(found) -> dict:
 
 
 def test_the_shape_is_stable(found, lake):
-    assert set(found) == {"statement", "usage_date", "release", "release_sha256", "streams"}
+    assert set(found) == TOP
     assert (found["statement"], found["usage_date"]) == (1, "2026-11-18")
     assert [one["stream"] for one in found["streams"]] == ["app_usage", "s3_access"]
     for one in found["streams"]:
@@ -64,6 +67,7 @@ def test_the_shape_is_stable(found, lake):
         assert set(one["change"]) == {"kind", "release", "replaces", "cause", "totals"}
         assert set(one["validation"]) == {"usage_event", "usage_daily"}
         assert all(set(row) == TOTAL for row in one["totals"])
+        assert all(set(row) == TENANT for row in one["by_tenant"])
         assert all(set(row) == DUPLICATE for row in one["usage"]["duplicates"])
     assert found["release_sha256"] == lake.release().sha256
 
@@ -97,7 +101,7 @@ def test_landed_tells_what_arrived_that_day(app):
 
 
 def test_usage_tells_what_is_charged_to_the_day_whenever_it_arrived(app):
-    usage = {name: value for name, value in app["usage"].items() if name != "duplicates"}
+    usage = {name: value for name, value in app["usage"].items() if name not in LISTS}
     assert usage == {
         "records": 10,
         "measures": 10,
@@ -124,6 +128,30 @@ def test_totals_are_exact_and_weighted_beside_them(app):
     (total,) = app["totals"]
     assert (total["quantity"], total["weighted_quantity"]) == ("10.000000000", "16.000000000")
     assert [total[n] for n in ("events", "sampled_events", "tenants")] == [4, 1, 1]
+
+
+def test_tenants_and_delays_add_up_to_the_totals(app):
+    totals = {row["meter"]: (row["quantity"], row["events"]) for row in app["totals"]}
+    tenants: dict = {}
+    for row in app["by_tenant"]:
+        quantity, events = tenants.get(row["meter"], (Decimal(0), 0))
+        tenants[row["meter"]] = (quantity + Decimal(row["quantity"]), events + row["events"])
+
+    assert {meter: (str(q), events) for meter, (q, events) in tenants.items()} == totals
+    assert sum(row["records"] for row in app["usage"]["delays"]) == app["usage"]["records"]
+
+
+def test_a_statement_reads_only_the_partitions_of_its_day(lake):
+    whole = lake.release()
+
+    read = statement.narrowed(whole, DAY)
+
+    def days(table: str) -> set[str]:
+        return {name.split("usage_date=")[1][:10] for name in read.partitions(table)}
+
+    assert days("usage_arrival") == days("usage_daily") == {str(DAY)}
+    assert len(read.partitions("usage_arrival")) < len(whole.partitions("usage_arrival"))
+    assert read.partitions("manifest") == whole.partitions("manifest")
 
 
 def test_a_change_names_difference_and_cause(app, lake):
