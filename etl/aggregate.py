@@ -26,10 +26,14 @@ def aggregate(
     contract: Contract,
     base: Release,
     usage_date: date,
+    why: str,
     folder: Path,
     out: Staged,
 ) -> list[Tally]:
-    """Stage usage_daily, restatement and tally of one stream and date from its staged usage_event."""
+    """Stage usage_daily, restatement and tally of one stream and date from its staged usage_event.
+
+    `why` is what an operator gave as reason, empty where nobody was asked; it goes with the cause.
+    """
     event = out.tables["usage_event"][
         layout.partition({"stream": contract.stream, "usage_date": usage_date})
     ]
@@ -45,7 +49,8 @@ def aggregate(
         engine.register("tally_row", tally.table(tallies))
         ledger = {"stage": "aggregate", "stream": contract.stream, "date": usage_date}
         out.add(engine, TALLY, "FROM tally_row", ledger)
-        _restate(engine, lake, contract, base, usage_date, folder, out)
+        cause = "; ".join(filter(None, (_cause(contract, base, usage_date), why)))
+        _restate(engine, lake, contract, base, usage_date, cause, folder, out)
     return tallies
 
 
@@ -55,6 +60,7 @@ def _restate(
     contract: Contract,
     base: Release,
     usage_date: date,
+    cause: str,
     folder: Path,
     out: Staged,
 ) -> None:
@@ -67,7 +73,6 @@ def _restate(
     replaced = max(entry["since"] for entry in (old or earlier).values())
     staged.give(engine, lake, "published_daily", "usage_daily", list(old.values()), folder)
     engine.execute("CREATE OR REPLACE TEMP VIEW usage_daily AS FROM daily_row")
-    cause = _cause(contract, base, usage_date)
     sql.create(engine, "restated", "usage/restatement", replaced=replaced, cause=cause)
     if sql.rows(engine, "FROM restated LIMIT 1"):
         partition = {

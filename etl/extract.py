@@ -5,7 +5,7 @@ From here on the manifest is the input, not the folder: later reads take exactly
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
@@ -28,9 +28,32 @@ def extract(landing: Store, contract: Contract, landed: date, covered: Covered) 
     Raises UnstableLanding while objects keep changing, SourceError where a covered object is gone.
     """
     dates = {landed - timedelta(days=n) for n in range(contract.discovery.late_window_days + 1)}
+    return _while_stable(
+        landing,
+        contract,
+        dates,
+        lambda found: _pin_due(landing, contract, found, landed, dates, covered),
+    )
+
+
+def again(landing: Store, contract: Contract, dates: set[date], covered: Covered) -> list[Landed]:
+    """All objects of these landed dates, read before or not, sorted by key.
+
+    Raises as `extract` does, and SourceError where an object has left one of the dates or joined it since
+    it was read: what landed elsewhere is for an ingest to read first.
+    """
+    return _while_stable(
+        landing, contract, dates, lambda found: _pin_dates(landing, contract, found, dates, covered)
+    )
+
+
+def _while_stable(
+    landing: Store, contract: Contract, dates: set[date], pin: Callable[[Listing], list[Landed]]
+) -> list[Landed]:
+    """Pin between two listings that must be equal."""
     for attempt in range(LISTINGS):
         before = listing(landing, contract, dates)
-        objects = _pin_due(landing, contract, before, landed, dates, covered)
+        objects = pin(before)
         after = listing(landing, contract, dates)
         if moved := _moved(before, after, objects):
             time.sleep(PAUSE_SECONDS * attempt)
@@ -108,6 +131,29 @@ def _pin_due(
             "back its metadata delivered-at, so that the dates it belongs to stay whole"
         )
     _refuse_vanished(landing, contract, objects + arrived, due, covered)
+    return sorted(objects, key=lambda one: one.pinned.key)
+
+
+def _pin_dates(
+    landing: Store, contract: Contract, found: Listing, dates: set[date], covered: Covered
+) -> list[Landed]:
+    read = {key: day for day, objects in covered.items() for key in objects}
+    keys = found  # without dates in keys, those that may belong to one of the dates
+    if not contract.discovery.dated:
+        new = uncovered(contract, found, covered)
+        keys = {key: found[key] for key in {*new, *(k for k in found if read.get(k) in dates)}}
+    pinned = _pin(landing, contract, keys)
+    for one in pinned:
+        days = {one.landed_date, read.get(one.pinned.key, one.landed_date)}
+        if len(days) > 1 and days & dates:
+            raise SourceError(
+                f"{landing.location.url(one.pinned.key)} was read for landed date "
+                f"{read[one.pinned.key]} and now belongs to {one.landed_date}: run `usage-export ingest "
+                f"{contract.stream} --landed {one.landed_date}` first, or give it back its metadata "
+                "delivered-at"
+            )
+    objects = [one for one in pinned if one.landed_date in dates]
+    _refuse_vanished(landing, contract, objects, dates, covered)
     return sorted(objects, key=lambda one: one.pinned.key)
 
 

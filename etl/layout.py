@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+RELEASES = "_release/"
 CURRENT = "_release/current.json"
 VIEWS = "_release/views.sql"
 CATALOG = "_release/catalog.duckdb"

@@ -37,6 +37,21 @@ def from_json(one: dict) -> Landed:
     )
 
 
+BATCH_BYTES = 256 << 20
+BATCH_OBJECTS = 1000
+
+
+def batches(objects: list[Landed]) -> list[tuple[int, int]]:
+    """Runs of the sorted objects, each within the limits of a batch: (start, end) pairs."""
+    found, start, size = [], 0, 0
+    for n, one in enumerate(objects):
+        if n > start and (size + one.pinned.size_bytes > BATCH_BYTES or n - start >= BATCH_OBJECTS):
+            found.append((start, n))
+            start, size = n, 0
+        size += one.pinned.size_bytes
+    return [*found, (start, len(objects))] if objects else []
+
+
 Meter = tuple[str | None, str | None]  # meter and unit; (None, None) counts records
 
 

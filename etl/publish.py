@@ -4,7 +4,7 @@ import tempfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from etl import catalog, layout, sql, staged
+from etl import catalog, difference, layout, sql, staged
 from etl.contract import Contract
 from etl.errors import StaleInput
 from etl.release import Change, Changes, Entry, Release, advance, latest
@@ -36,7 +36,6 @@ def publish_arrivals(
         change = Change(run, base, tables, pending=names)
         release = commit(lake, change, now, only_after=newest.number)
         if release is not None:
-            follow(lake, release)
             return release, touched
     raise StaleInput(f"{contract.stream}: {ATTEMPTS} other publishers were faster: run again")
 
@@ -48,8 +47,36 @@ def publish_build(
     change = Change(run, base, tables, built=(f"{stream}/{usage_date}",))
     release = commit(lake, change, now)
     assert release is not None
-    follow(lake, release)
     return release
+
+
+def publish_replay(
+    lake: Store,
+    base: Release,
+    run: str,
+    tables: Changes,
+    usage_dates: list[str],
+    replay: dict[str, str],
+    now: datetime,
+) -> Release:
+    """Publish all that a replay changed in one release, whose body tells what was replayed and why.
+
+    Releases of other streams may have come since `base`; where one of this stream has, raises StaleInput.
+    """
+    stream = replay["stream"]
+    for _ in range(ATTEMPTS):
+        newest = latest(lake)
+        if name := difference.moved(base, newest, tables, stream):
+            raise StaleInput(
+                f"{name} was published after this replay had read release {base.number}; nothing was "
+                "published: run the replay again"
+            )
+        built = tuple(f"{stream}/{day}" for day in usage_dates)
+        change = Change(run, base.number, tables, built=built, replay=replay)
+        release = commit(lake, change, now, only_after=newest.number)
+        if release is not None:
+            return release
+    raise StaleInput(f"{stream}: {ATTEMPTS} other publishers were faster: run again")
 
 
 def follow(lake: Store, release: Release) -> None:

@@ -2,10 +2,10 @@
 
 A release names, for each table and partition, the files with their sha256, rows and control totals. It is
 committed by creating `_release/<number>.json` once; `current.json` is a copy of the newest one for readers.
-An entry of a partition: {"first", "since", "run", "code", "contract", "key_id",
-"inputs", "totals", "files": [{"key", "sha256",
-"bytes", "rows"}]}. `pending` names "stream/usage_date" whose arrivals are newer than its daily totals,
-`sweeping` the keys that are being deleted, and since when: {"since", "keys"}.
+An entry of a partition: {"first", "since", "run", "code", "contract", "key_id", "inputs", "totals",
+"files": [{"key", "sha256", "bytes", "rows"}]}. `pending` names "stream/usage_date" whose arrivals are newer
+than its daily totals, `sweeping` the keys that are being deleted, and since when: {"since", "keys"},
+`replay` what was read again and why: {"stream", "from", "to", "reason"}; most releases are none.
 """
 
 import hashlib
@@ -68,6 +68,7 @@ class Change:
     pending: tuple[str, ...] = ()
     built: tuple[str, ...] = ()
     sweeping: tuple[str, ...] | None = None  # only sweep says which keys are being deleted
+    replay: dict[str, str] = field(default_factory=dict)
 
 
 EMPTY = Release(0, "", {"tables": {}, "pending": {}})
@@ -80,7 +81,9 @@ def current(store: Store) -> Release:
 
 
 def load(store: Store, number: int) -> Release:
-    """An older release; SourceError where there is none."""
+    """An older release, 0 being the empty lake; SourceError where there is none."""
+    if not number:
+        return EMPTY
     body = store.read(layout.release(number))
     if body is None:
         raise SourceError(f"there is no release {number} in {store.location.url()}")
@@ -113,7 +116,7 @@ def publish(
         newest = latest(store)
         if only_after is not None and newest.number != only_after:
             return None
-        base = newest if change.base == newest.number else _base(store, change.base)
+        base = newest if change.base == newest.number else load(store, change.base)
         body = _next(newest, base, change, now)
         if body is None:
             _point_at(store, newest)
@@ -121,8 +124,7 @@ def publish(
         if change.sweeping is None:
             _refuse_swept(store, newest, change)
         data = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
-        won = store.create(layout.release(newest.number + 1), data)
-        if won:
+        if store.create(layout.release(newest.number + 1), data):
             _point_at(store, _parsed(data))
             return _parsed(data)
     raise StoreUnavailable(f"{ATTEMPTS} other publishers were faster: run again")
@@ -151,7 +153,7 @@ def _next(newest: Release, base: Release, change: Change, now: datetime) -> dict
     for table, partitions in change.tables.items():
         live = body["tables"].setdefault(table, {})
         for name, entry in partitions.items():
-            if _same(live.get(name), entry):
+            if same(live.get(name), entry):
                 continue
             seen = base.body["tables"].get(table, {}).get(name)
             _refuse_stale(live.get(name), seen, change, f"{table}/{name}")
@@ -173,6 +175,7 @@ def _next(newest: Release, base: Release, change: Change, now: datetime) -> dict
         "changed": sorted(changed),
         "pending": pending,
         "sweeping": sweeping,
+        "replay": change.replay,
     }
 
 
@@ -221,11 +224,8 @@ def _refuse_stale(old: Entry | None, seen: Entry | None, change: Change, name: s
     )
 
 
-def _base(store: Store, number: int) -> Release:
-    return load(store, number) if number else EMPTY
-
-
-def _same(old: Entry | None, new: Entry | None) -> bool:
+def same(old: Entry | None, new: Entry | None) -> bool:
+    """Whether a published entry says what a new one does, whoever published it."""
     if old is None or new is None:
         return old is None and new is None
     return {k: v for k, v in old.items() if k not in PROVENANCE} == new

@@ -2,7 +2,8 @@
 
 Each reads its input from the lake or the run's work area, does one thing, leaves its output there, and
 returns a small dictionary for people to read. `run` names the work area; calling a stage again with the
-same run replaces what it left. The edge of the library: environment and clock are read here.
+same run replaces what it left. The edge of the library: environment and clock are read here. `begin` opens
+work area and lake; a replay hands in its own (etl/draft.py), so that the same stages work on its draft.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -17,11 +18,11 @@ from etl import publish as publication
 from etl import sweep as sweeping
 from etl import validate as validation
 from etl.lookup import build_streams, covered, query_hint, statement_text, streams
-from etl.manifest import Landed, ObjectResult
+from etl.manifest import ObjectResult
 from etl.store import Store
 from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.validate import Subject
-from etl.work import Work, begin, entries
+from etl.work import Begin, Work, begin, entries
 
 __all__ = [
     "build_streams",
@@ -29,8 +30,6 @@ __all__ = [
     "statement_text",
     "streams",
 ]  # what DAGs ask besides stages
-BATCH_BYTES = 256 << 20
-BATCH_OBJECTS = 1000
 
 
 def extract(stream: str, landed_date: date, run: str) -> dict:
@@ -39,25 +38,10 @@ def extract(stream: str, landed_date: date, run: str) -> dict:
     base = release.latest(work.lake)
     work.refuse_other_key(base)
     objects = extraction.extract(work.landing, work.contract, landed_date, covered(work, base))
-    dates = sorted({landed_date} | {one.landed_date for one in objects})
-    batches = _batches(objects)
-    plan = {
-        "base": base.number,
-        "landed_date": str(landed_date),
-        "landed_dates": [str(day) for day in dates],
-        "objects": [one.to_json() for one in objects],
-        "batches": batches,
-    }
-    work.save(plan, "manifest.json")
-    return {
-        "objects": len(objects),
-        "bytes": sum(one.pinned.size_bytes for one in objects),
-        "batches": list(range(len(batches))),
-        "landed_dates": plan["landed_dates"],
-    }
+    return work.plan(base, landed_date, {landed_date}, objects)
 
 
-def normalize(stream: str, run: str, batch: int) -> dict:
+def normalize(stream: str, run: str, batch: int, begin: Begin = begin) -> dict:
     """Read one batch of the manifest into accepted and refused rows."""
     work = begin(stream, run)
     plan = work.load("manifest.json")
@@ -73,7 +57,7 @@ def normalize(stream: str, run: str, batch: int) -> dict:
     return _summary(stream, results)
 
 
-def collect(stream: str, run: str) -> dict:
+def collect(stream: str, run: str, begin: Begin = begin) -> dict:
     """Merge the batches into the partitions of their landed dates."""
     work = begin(stream, run)
     plan = work.load("manifest.json")
@@ -97,7 +81,7 @@ def collect(stream: str, run: str) -> dict:
     return _summary(stream, results) | {"partitions": len(out.tables.get(USAGE_ARRIVAL.name, {}))}
 
 
-def validate_arrivals(stream: str, run: str) -> dict:
+def validate_arrivals(stream: str, run: str, begin: Begin = begin) -> dict:
     """Judge the staged arrivals of each landed date; QualityError publishes nothing."""
     work = begin(stream, run)
     tables, results = work.load("collected.json"), {}
@@ -111,18 +95,19 @@ def validate_arrivals(stream: str, run: str) -> dict:
             USAGE_ARRIVAL, work.contract, date.fromisoformat(day), None, arrivals, tallies
         )
         entry["validation"] = _validate(work, subject)
-        results[day] = work.lake.location.url(entry["validation"])
+        results[day] = work.lake.url(entry["validation"])
     work.save(tables, "validated.json")
     return {"validated": len(results), "results": results}
 
 
-def publish_arrivals(stream: str, run: str) -> dict:
+def publish_arrivals(stream: str, run: str, begin: Begin = begin) -> dict:
     """Publish arrivals, quarantine and manifest; returns the usage dates that are to be built."""
     work = begin(stream, run)
     plan, tables = work.load("manifest.json"), work.load("validated.json")
     done, touched = publication.publish_arrivals(
         work.settings, work.lake, work.contract, plan["base"], run, tables, _now()
     )
+    _follow(work, done)
     days = {str(day) for day in touched} | {
         day for name, day in (one.split("/") for one in done.pending) if name == stream
     }
@@ -132,7 +117,7 @@ def publish_arrivals(stream: str, run: str) -> dict:
     return {"release": done.number, "usage_dates": sorted(days)}
 
 
-def deduplicate(usage_date: date, stream: str, run: str) -> dict:
+def deduplicate(usage_date: date, stream: str, run: str, begin: Begin = begin) -> dict:
     """Stage the events of one stream and date."""
     work = begin(stream, run)
     base = release.latest(work.lake)
@@ -145,7 +130,7 @@ def deduplicate(usage_date: date, stream: str, run: str) -> dict:
     return tally.summary(tallies)
 
 
-def aggregate(usage_date: date, stream: str, run: str) -> dict:
+def aggregate(usage_date: date, stream: str, run: str, begin: Begin = begin) -> dict:
     """Stage the daily totals of one stream and date from its staged events."""
     work = begin(stream, run)
     plan = work.load(str(usage_date), "events.json")
@@ -153,13 +138,13 @@ def aggregate(usage_date: date, stream: str, run: str) -> dict:
         out = work.staged(folder, plan["tables"])
         base = work.base(plan["base"])
         tallies = aggregation.aggregate(
-            work.settings, work.lake, work.contract, base, usage_date, folder, out
+            work.settings, work.lake, work.contract, base, usage_date, work.why, folder, out
         )
     work.save(plan | {"tables": out.tables}, str(usage_date), "daily.json")
     return tally.summary(tallies)
 
 
-def validate(usage_date: date, stream: str, run: str) -> dict:
+def validate(usage_date: date, stream: str, run: str, begin: Begin = begin) -> dict:
     """Judge staged events and daily totals; QualityError publishes nothing."""
     work = begin(stream, run)
     plan = work.load(str(usage_date), "daily.json")
@@ -169,18 +154,19 @@ def validate(usage_date: date, stream: str, run: str) -> dict:
             tallies = entries(tables, "tally", f"stage={stage}")
             subject = Subject(table, work.contract, usage_date, usage_date, (entry,), tallies)
             entry["validation"] = _validate(work, subject)
-            results[table.name] = work.lake.location.url(entry["validation"])
+            results[table.name] = work.lake.url(entry["validation"])
     work.save(plan, str(usage_date), "validated.json")
     return {"validated": len(results), "results": results}
 
 
-def publish(usage_date: date, stream: str, run: str) -> dict:
+def publish(usage_date: date, stream: str, run: str, begin: Begin = begin) -> dict:
     """Publish events, daily totals and ledgers of one stream and date in one release."""
     work = begin(stream, run)
     plan = work.load(str(usage_date), "validated.json")
     done = publication.publish_build(
         work.lake, stream, usage_date, plan["base"], run, plan["tables"], _now()
     )
+    _follow(work, done)
     daily = done.partitions(USAGE_DAILY.name, stream=stream, usage_date=usage_date)
     return {
         "release": done.number,
@@ -198,12 +184,12 @@ def ingest(stream: str, landed_date: date, run: str) -> dict:
     return read | publish_arrivals(stream, run)
 
 
-def build(usage_date: date, stream: str, run: str) -> dict:
+def build(usage_date: date, stream: str, run: str, begin: Begin = begin) -> dict:
     """All stages from published arrivals to published daily totals, in this process."""
-    kept = deduplicate(usage_date, stream, run)
-    aggregate(usage_date, stream, run)
-    validate(usage_date, stream, run)
-    return kept | publish(usage_date, stream, run)
+    kept = deduplicate(usage_date, stream, run, begin)
+    aggregate(usage_date, stream, run, begin)
+    validate(usage_date, stream, run, begin)
+    return kept | publish(usage_date, stream, run, begin)
 
 
 def sweep(run: str, dry_run: bool = False) -> dict:
@@ -224,15 +210,10 @@ def _validate(work: Work, subject: Subject) -> str:
         return validation.validate(work.settings, work.lake, subject, folder)
 
 
-def _batches(objects: list[Landed]) -> list[tuple[int, int]]:
-    """Runs of the sorted objects, each within the limits of a batch: (start, end) pairs."""
-    batches, start, size = [], 0, 0
-    for n, one in enumerate(objects):
-        if n > start and (size + one.pinned.size_bytes > BATCH_BYTES or n - start >= BATCH_OBJECTS):
-            batches.append((start, n))
-            start, size = n, 0
-        size += one.pinned.size_bytes
-    return [*batches, (start, len(objects))] if objects else []
+def _follow(work: Work, done: release.Release) -> None:
+    """Readers follow what is published; nobody reads a draft."""
+    if not work.replay:
+        publication.follow(work.lake, done)
 
 
 def _batch(number: int) -> str:

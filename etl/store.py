@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from etl import proof, refusal
+from etl import moment, proof, refusal
 from etl.errors import Corrupt, ObjectChanged, SettingError, SourceError, StoreUnavailable
 from etl.settings import Location, object_store
 
@@ -49,11 +49,17 @@ class Body:
 
 
 class Store:
-    """One bucket and prefix; keys are relative to the prefix. Safe to share between threads."""
+    """One bucket and prefix; keys are relative to the prefix. Safe to share between threads.
 
-    def __init__(self, location: Location) -> None:
-        self.location = location
+    `place` tells where a key lies that is not there: a draft keeps what it would write apart.
+    """
+
+    def __init__(self, location: Location, place: Callable[[str], Location] | None = None) -> None:
+        self.location, self._place = location, place or (lambda _: location)
         self._client = _client(os.getpid(), *object_store().values())
+
+    def url(self, key: str) -> str:
+        return self._place(key).url(key)
 
     def list(self, prefix: str) -> dict[str, tuple[str, int]]:
         """key -> (ETag, size in bytes) of everything below `prefix`."""
@@ -61,7 +67,10 @@ class Store:
 
     def aged(self, prefix: str) -> dict[str, tuple[datetime, int]]:
         """key -> (last modified, naive UTC; size in bytes) of everything below `prefix`."""
-        return {key: (_naive(one["LastModified"]), one["Size"]) for key, one in self._below(prefix)}
+        return {
+            key: (moment.naive(one["LastModified"]), one["Size"])
+            for key, one in self._below(prefix)
+        }
 
     def _below(self, prefix: str) -> Iterator[tuple[str, dict]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -79,7 +88,7 @@ class Store:
             head["ETag"].strip('"'),
             head.get("VersionId"),
             head["ContentLength"],
-            _delivered_at(head, self.location.url(key)),
+            moment.delivered_at(head, self.url(key)),
         )
 
     def fetch(self, pinned: Pinned, target: Path) -> str:
@@ -138,9 +147,7 @@ class Store:
     def create_file(self, key: str, path: Path, sha256: str) -> None:
         """Upload a file under a key that holds its content hash; a rerun finds it and is done."""
         if not self._create(key, path, sha256):
-            raise Corrupt(
-                f"{self.location.url(key)} holds other bytes than its name says: remove it"
-            )
+            raise Corrupt(f"{self.url(key)} holds other bytes than its name says: remove it")
 
     def _create(self, key: str, data: Data, sha256: str) -> bool:
         """A lost answer looks like a lost race: what lies there is compared before giving up."""
@@ -156,7 +163,7 @@ class Store:
                 return self._call("get", key, get) == sha256
             except SourceError:  # it came and went: sweep had it
                 continue
-        raise StoreUnavailable(f"{self.location.url(key)} came and went: run again")
+        raise StoreUnavailable(f"{self.url(key)} came and went: run again")
 
     def replace(self, key: str, data: bytes, seen: Body | None, metadata: dict[str, str]) -> bool:
         """Put if the object is still the one that was seen (None: still absent)."""
@@ -195,7 +202,7 @@ class Store:
                 if not conflict:
                     raise
                 time.sleep(0.05 * 2**attempt)  # another conditional write is in flight
-        raise StoreUnavailable(f"{self.location.url(key)} kept being written: run again")
+        raise StoreUnavailable(f"{self.url(key)} kept being written: run again")
 
     def _put(self, key: str, data: Data, metadata: dict[str, str], **condition: str) -> None:
         with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as body:
@@ -210,10 +217,11 @@ class Store:
             )
 
     def _where(self, key: str) -> dict[str, str]:
-        return {"Bucket": self.location.bucket, "Key": self.location.key(key)}
+        place = self._place(key)
+        return {"Bucket": place.bucket, "Key": place.key(key)}
 
     def _call(self, verb: str, key: str, action: Callable[[], refusal.T]) -> refusal.T:
-        return refusal.retried(verb, self.location.url(key), action)
+        return refusal.retried(verb, self.url(key), action)
 
 
 @cache
@@ -230,21 +238,3 @@ def _client(process: int, *where: str | None) -> Any:
         return boto3.client("s3", config=config)
     except (ValueError, BotoCoreError) as error:
         raise SettingError(f"AWS_ENDPOINT_URL_S3, AWS_REGION or a profile: {error}") from error
-
-
-def _delivered_at(head: dict, url: str) -> datetime:
-    """Metadata delivered-at where a copy or producer set it, else LastModified; naive UTC."""
-    stated = head["Metadata"].get("delivered-at")
-    if stated is None:
-        return _naive(head["LastModified"])
-    try:
-        moment = datetime.fromisoformat(stated)
-    except ValueError as error:
-        raise SourceError(f"{url}: metadata delivered-at is not RFC 3339: fix it") from error
-    if moment.tzinfo is None:
-        raise SourceError(f"{url}: metadata delivered-at has no zone: fix it")
-    return _naive(moment)
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

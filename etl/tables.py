@@ -268,7 +268,7 @@ labels             labels      dimensions that the contract keeps in daily total
 old_quantity       quantity    total before, 0 where there was no row
 new_quantity       quantity    total after, 0 where the row is gone
 difference         quantity    new minus old
-cause              string      what is new: the landed dates whose arrivals changed, or the code or contract
+cause              string      what is new: the landed dates whose arrivals changed, or the code or contract; then the reason of a replay
 """),
 )
 

@@ -56,7 +56,7 @@ def validate(settings: Settings, lake: Store, subject: Subject, folder: Path) ->
         docs = _upload_docs(lake, subject, folder / "site")
         failed = [one for one in results if not one["success"] and one["severity"] == "critical"]
         if failed:
-            raise QualityError(_message(engine, subject, suite, failed, lake.location.url(docs)))
+            raise QualityError(_message(engine, subject, suite, failed, lake.url(docs)))
     return _keep(lake, subject, results, docs)
 
 

@@ -1,16 +1,18 @@
 """The work area of a run: what its stages hand to each other, and the scratch folder of one stage."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from etl import bounds, layout, privacy, release, settings
+from etl import bounds, layout, manifest, privacy, release, settings
 from etl import contract as contracts
 from etl.contract import Contract
 from etl.errors import SettingError, SourceError
+from etl.manifest import Landed
 from etl.release import Entry, Release
 from etl.settings import Settings
 from etl.staged import Staged
@@ -26,10 +28,16 @@ class Work:
     landing: Store
     lake: Store
     contract: Contract
+    replay: dict = field(default_factory=dict)  # what etl/draft.py keeps of a replay
 
     @property
     def stream(self) -> str:
         return self.contract.stream
+
+    @property
+    def why(self) -> str:
+        """What the cause of a restatement tells besides what it can see."""
+        return f"replay: {self.replay['reason']}" if self.replay else ""
 
     def load(self, *parts: str) -> dict:
         """What an earlier stage of this run saved; SourceError where it did not."""
@@ -47,9 +55,30 @@ class Work:
         except SourceError as error:
             raise self._missing(*parts) from error
 
+    def plan(
+        self, base: Release, landed_date: date, dates: Iterable[date], objects: list[Landed]
+    ) -> dict:
+        """Save what the later stages of an ingest read; returns what is to be done."""
+        days = sorted({*dates} | {one.landed_date for one in objects})
+        batches = manifest.batches(objects)
+        plan = {
+            "base": base.number,
+            "landed_date": str(landed_date),
+            "landed_dates": [str(day) for day in days],
+            "objects": [one.to_json() for one in objects],
+            "batches": batches,
+        }
+        self.save(plan, "manifest.json")
+        return {
+            "objects": len(objects),
+            "bytes": sum(one.pinned.size_bytes for one in objects),
+            "batches": list(range(len(batches))),
+            "landed_dates": plan["landed_dates"],
+        }
+
     def base(self, number: int) -> Release:
         """The release that this run had read when it began."""
-        return release.load(self.lake, number) if number else release.EMPTY
+        return release.load(self.lake, number)
 
     def refuse_other_key(self, base: Release) -> None:
         """One principal must not get two pseudonyms: SettingError where published arrivals were
@@ -93,6 +122,9 @@ def begin(stream: str, run: str) -> Work:
     return Work(
         run, env, Store(env.landing), Store(env.lake), contracts.load(env.contracts, stream)
     )
+
+
+Begin = Callable[[str, str], Work]
 
 
 def entries(tables: release.Changes, table: str, part: str) -> tuple[Entry, ...]:

@@ -31,6 +31,7 @@ STAGES = {
 TOPS = {
     "stages",
     "lookup",
+    "replay",
     "cli",
     "dictionary",
 }  # know the stages; no noun and no stage imports them

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from etl import contract as contracts
-from etl import lookup, manifest, mapping, normalize, release, sql, stages
+from etl import lookup, manifest, mapping, normalize, release, sql
 from etl import settings as environment
 from etl.collect import KEYS
 from etl.store import Pinned, Store
@@ -232,7 +232,7 @@ def content(lake, threads: str, objects_a_batch: int, monkeypatch, backfill: boo
     monkeypatch.setenv("USAGE_EXPORT_LANDING", f"s3://landing/{name}")
     monkeypatch.setenv("USAGE_EXPORT_LAKE", f"s3://lake/{name}")
     monkeypatch.setenv("USAGE_EXPORT_THREADS", threads)
-    monkeypatch.setattr(stages, "BATCH_OBJECTS", objects_a_batch)
+    monkeypatch.setattr(manifest, "BATCH_OBJECTS", objects_a_batch)
     for stream in ("app_usage", "cloudtrail"):
         lake.run(stream, *made.landed_dates)
     number = lake.release().number

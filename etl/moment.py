@@ -1,0 +1,23 @@
+"""Times that a store states -> naive UTC, as all our times are."""
+
+from datetime import UTC, datetime
+
+from etl.errors import SourceError
+
+
+def delivered_at(head: dict, url: str) -> datetime:
+    """Metadata delivered-at where a copy or producer set it, else LastModified."""
+    stated = head["Metadata"].get("delivered-at")
+    if stated is None:
+        return naive(head["LastModified"])
+    try:
+        moment = datetime.fromisoformat(stated)
+    except ValueError as error:
+        raise SourceError(f"{url}: metadata delivered-at is not RFC 3339: fix it") from error
+    if moment.tzinfo is None:
+        raise SourceError(f"{url}: metadata delivered-at has no zone: fix it")
+    return naive(moment)
+
+
+def naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
