@@ -112,6 +112,7 @@ class Property(Part):
     name: str
     path: str
     privacy: Literal["none", "hash", "drop"]
+    structured: bool = False  # an object or an array is expected
 
 
 class Contract(Part):
@@ -206,7 +207,12 @@ def _property(one: dict) -> dict:
     for key in ("physicalName", "classification"):
         if key not in one:
             raise ValueError(f"schema property {one.get('name')}: {key} is missing")
-    return {"name": one["name"], "path": one["physicalName"], "privacy": one["classification"]}
+    return {
+        "name": one["name"],
+        "path": one["physicalName"],
+        "privacy": one["classification"],
+        "structured": one.get("logicalType") in ("object", "array"),
+    }
 
 
 def _piece(piece: str) -> str:

@@ -126,6 +126,7 @@ def _parse(contract: Contract) -> str:
         fields = {one.name: f"fields.g{one.path}" for one in kept}
         names = ", ".join(f"'g{n}'" for n in range(_groups(contract.reader.pattern or "") + 1))
         extracted = f"regexp_extract(line, {quote(f'({contract.reader.pattern})')}, [{names}])"
+        nested = "false"
         unparsed = "CASE WHEN coalesce(fields.g0, '') = '' THEN 'no_match' END"
     else:
         fields = {one.name: f"fields[{n}]" for n, one in enumerate(kept, 1)}
@@ -135,7 +136,8 @@ def _parse(contract: Contract) -> str:
             "CASE WHEN ltrim(line, ' \t')[1] = '{' AND json_valid(line) "
             f"THEN TRY(json_extract_string(line, [{paths}])) END"
         )
-        unparsed = "CASE WHEN fields IS NULL THEN 'not_json' END"
+        nested = _nested([fields[one.name] for one in kept if not one.structured], paths)
+        unparsed = "CASE WHEN fields IS NULL THEN 'not_json' WHEN nested THEN 'wrong_type' END"
     visible = "".join(
         f", {_protected(fields[one.name], one.privacy, contract.reader.null_token)} AS {_quoted(one.name)}"
         for one in kept
@@ -146,8 +148,17 @@ def _parse(contract: Contract) -> str:
             sequence_scope, first_sequence + record - 1 AS sequence_id,
             {_identity(contract, fields)} AS record_key,
             coalesce(reader_reason, {unparsed}) AS parse_reason{visible}
-        FROM (SELECT *, {extracted} AS fields FROM batch) JOIN landed_object USING (object_id)
+        FROM (SELECT *, {nested} AS nested FROM (SELECT *, {extracted} AS fields FROM batch))
+        JOIN landed_object USING (object_id)
     """
+
+
+def _nested(single: Sequence[str], paths: str) -> str:
+    """True where one of the fields that hold a single value is an object or an array."""
+    looks_so = " OR ".join(f"starts_with({one}, '{mark}')" for one in single for mark in "{[")
+    # most records need no second look at their types
+    types = f"list_has_any(json_type(line, [{paths}]), ['OBJECT', 'ARRAY'])"
+    return f"CASE WHEN {looks_so} THEN {types} ELSE false END"
 
 
 def _groups(pattern: str) -> int:

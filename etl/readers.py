@@ -7,18 +7,22 @@ raises Unreadable, and is refused whole: it is never half-counted.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from isal import igzip, isal_zlib
 
+from etl import json_shape
 from etl.contract import Reader
 
 BLOCK_BYTES = 4 << 20
 SHOWN_BYTES = 1 << 16  # of a line that is too long
+Item = TypeVar("Item")
+Spans = list[tuple[int, int]]
 GZIP_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 BOM = b"\xef\xbb\xbf"
 SCHEMA = pa.schema(
@@ -30,14 +34,11 @@ SCHEMA = pa.schema(
         ("reader_reason", pa.string()),
     ]
 )
-# JSON numbers of this many characters would lose digits as doubles inside the engine.
-LONG_NUMBER = re.compile(rb"[:\[,\s]-?\d[\d.eE+-]{15,}")
-# The same by two passes over a whole block: what may stand before a number, then 16 of what may be in one.
-CLASSES = bytes(
-    ord("n") if byte in b"0123456789.eE+-" else ord("b") if byte in b":[, \t\r\n\f\v" else ord("x")
-    for byte in range(256)
-)
-LONG_RUN = b"b" + b"n" * 16
+SPACES = re.compile(r"[ \t\r\n]*")
+# a bracket, a string, or the beginning of a string without end
+MARK = re.compile(r'[{}\[\]]|"(?:[^"\\]++|\\.)*+"|"', re.DOTALL)
+# digits do not matter here, and thousands of them would be refused as an integer
+DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
 class Unreadable(Exception):
@@ -83,7 +84,7 @@ def records(path: Path, reader: Reader) -> Iterator[pa.Table]:
             table = _line_table(block.split(b"\n"), line, record, reader)
         line, record = line + block.count(b"\n") + 1, record + table.num_rows
         if table.num_rows:
-            yield table
+            yield json_shape.judged(table) if reader.format == "json_lines" else table
 
 
 def _blocks(path: Path, max_line_bytes: int) -> Iterator[bytes]:
@@ -103,7 +104,7 @@ def _blocks(path: Path, max_line_bytes: int) -> Iterator[bytes]:
 
 def _clean_table(block: bytes, line: int, record: int, reader: Reader) -> pa.Table | None:
     """A block of which every line is a record as it stands, without a look at each; None where one is not."""
-    if b"\r" in block or (reader.format != "text_lines" and LONG_RUN in block.translate(CLASSES)):
+    if b"\r" in block:
         return None
     letters = np.frombuffer(block, np.uint8)
     starts = np.concatenate(([0], np.flatnonzero(letters == ord("\n")) + 1))
@@ -145,8 +146,6 @@ def _table(numbers: list[int], raw: list[bytes], record: int, reader: Reader) ->
             if one is not None and not _is_utf8(one):
                 reasons[i], text[i] = "not_utf8", None
         line = pa.array(text, pa.binary()).cast(pa.string())
-    if reader.format != "text_lines":
-        line = _exact_numbers(line, text)
     records = pa.array(range(record, record + len(raw)), pa.int64())
     return pa.table(
         [
@@ -168,71 +167,84 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _exact_numbers(line: pa.Array, text: list[bytes | None]) -> pa.Array:
-    """Write long JSON numbers as strings, so that no digit is lost on the way to a decimal."""
-    if not any(one is not None and LONG_NUMBER.search(one) for one in text):
-        return line
-    return pa.array([_numbers_as_text(one) for one in text], pa.string())
-
-
-def _numbers_as_text(line: bytes | None) -> str | None:
-    if line is None or not LONG_NUMBER.search(line):
-        return None if line is None else line.decode()
-    try:
-        document = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_first_wins)
-        return json.dumps(document)  # escaped: a lone surrogate has no UTF-8 form
-    except (ValueError, RecursionError):
-        return line.decode()  # not JSON: normalize will refuse it
-
-
-def _first_wins(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Of a repeated key the engine reads the first value; so must this detour."""
-    return dict(reversed(pairs))
-
-
 def _array_elements(path: Path, reader: Reader) -> Iterator[pa.Table]:
     """Elements of the array under `records_key`, each with its exact text."""
     try:
         text = path.read_bytes().removeprefix(BOM).decode()
-        elements = [
-            text[start:end].encode() for start, end in _spans(text, reader.records_key or "")
-        ]
-    except (ValueError, RecursionError) as error:
+        spans = _spans(text, reader.records_key or "")
+    except (ValueError, IndexError) as error:
         raise Unreadable("object_not_json") from error
-    for start in range(0, len(elements), 10_000):
-        part = elements[start : start + 10_000]
-        numbers = list(range(start + 1, start + 1 + len(part)))
-        yield _table(numbers, part, start + 1, reader)
+    for first in range(0, len(spans), 10_000):
+        part = [text[start:end].encode() for start, end in spans[first : first + 10_000]]
+        numbers = list(range(first + 1, first + 1 + len(part)))
+        yield json_shape.judged(_table(numbers, part, first + 1, reader))
 
 
-def _spans(text: str, key: str) -> list[tuple[int, int]]:
-    """Where the elements of {"key": [ … ]} begin and end; ValueError unless the whole text is JSON."""
-    document = json.loads(text)
-    if not isinstance(document, dict) or not isinstance(document.get(key), list):
-        raise ValueError(f"no array {key}")
-    decoder, spans = json.JSONDecoder(), []
-    position = _value_of(decoder, text, key) + 1
-    for _ in document[key]:
-        position = _skip(text, position, " \t\r\n,")
-        _, end = decoder.raw_decode(text, position)
-        spans.append((position, end))
-        position = end
+def _spans(text: str, key: str) -> Spans:
+    """Where the elements of {"key": [ … ]} begin and end; ValueError or IndexError unless the whole text is
+    one JSON object with this array."""
+    start = _skip(text, 0)
+    members, end = _sequence(text, start, "{}", lambda text, at: _member(text, at, key))
+    if len({name for name, _ in members}) < len(members):
+        raise Unreadable("object_repeated_key")
+    spans = dict(members).get(key)
+    if spans is None or _skip(text, end) < len(text):
+        raise ValueError(f"not one object with an array {key}")
     return spans
 
 
-def _value_of(decoder: json.JSONDecoder, text: str, key: str) -> int:
-    """Position of the (last, as JSON readers have it) value of a key of the top-level object."""
-    position, found = _skip(text, 0, " \t\r\n{"), -1
-    while position < len(text) and text[position] == '"':
-        name, position = decoder.raw_decode(text, position)
-        position = _skip(text, position, " \t\r\n:")
-        found = position if name == key else found
-        _, position = decoder.raw_decode(text, position)
-        position = _skip(text, position, " \t\r\n,}")
-    return found
+def _sequence(
+    text: str, position: int, brackets: str, item: Callable[[str, int], tuple[Item, int]]
+) -> tuple[list[Item], int]:
+    """What stands between two brackets, separated by commas; and where it ends."""
+    items: list[Item] = []
+    position = _expect(text, position, brackets[0])
+    while text[position] != brackets[1]:
+        if items:
+            position = _expect(text, position, ",")
+        one, end = item(text, position)
+        items.append(one)
+        position = _skip(text, end)
+    return items, position + 1
 
 
-def _skip(text: str, position: int, characters: str) -> int:
-    while position < len(text) and text[position] in characters:
-        position += 1
-    return position
+def _member(text: str, position: int, key: str) -> tuple[tuple[str, Spans | None], int]:
+    """Name of a member, and the spans of its elements where it is the array under `key`."""
+    if text[position] != '"':
+        raise ValueError("a key is a string")
+    name, end = DECODER.raw_decode(text, position)
+    value = _expect(text, _skip(text, end), ":")
+    if name != key or text[value] != "[":
+        return (name, None), _end(text, value)
+    spans, end = _sequence(text, value, "[]", _element)
+    return (name, spans), end
+
+
+def _element(text: str, position: int) -> tuple[tuple[int, int], int]:
+    end = _end(text, position)
+    return (position, end), end
+
+
+def _end(text: str, position: int) -> int:
+    """Behind a JSON value. One that is nested too deeply for the decoder is taken by its brackets alone."""
+    try:
+        return DECODER.raw_decode(text, position)[1]
+    except RecursionError:
+        level = 0
+        for mark in MARK.finditer(text, position):
+            level += {"{": 1, "[": 1, "}": -1, "]": -1}.get(mark[0], 0)
+            if level == 0 or mark[0] == '"':
+                break
+        if level or mark[0] == '"':
+            raise ValueError("a string or a bracket without its end") from None
+        return mark.end()
+
+
+def _expect(text: str, position: int, mark: str) -> int:
+    if text[position] != mark:
+        raise ValueError(f"no {mark}")
+    return _skip(text, position + 1)
+
+
+def _skip(text: str, position: int) -> int:
+    return SPACES.match(text, position).end()  # type: ignore[union-attr]

@@ -9,11 +9,15 @@ OBJECT = {
     "object_truncated": "The compressed stream ends before its end.",
     "object_not_gzip": "The contract says gzip and the bytes are not.",
     "object_not_json": "The object is not one JSON document with the contract's array in it.",
+    "object_repeated_key": "The JSON object around the contract's array names a key twice.",
 }
 UNREAD = {
     "line_too_long": "The record is longer than max_line_bytes; only its beginning is kept.",
     "not_utf8": "The bytes of the record are not valid UTF-8; they are kept as base64.",
     "not_json": "The record is not one JSON object.",
+    "repeated_key": "A JSON object in the record names a key twice: readers differ in which one they take.",
+    "too_deep": "Objects and arrays in the record are nested more than 200 levels deep.",
+    "wrong_type": "A field that holds a single value in the contract is an object or an array.",
     "no_match": "The line does not match the contract's pattern.",
 }
 MAPPING = {

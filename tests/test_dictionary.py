@@ -59,10 +59,13 @@ def test_reasons_are_found_in_sql_and_in_python():
     model = (
         "SELECT CASE a WHEN 1 THEN 'x' END AS b, CASE WHEN a = 2 THEN 'y' ELSE 'z' END AS reason"
     )
-    code = "reasons[i], text = 'cut', None\nraise Unreadable('bad')\nother = 'no'"
+    code = (
+        "reasons[i], text = 'cut', None\nraise Unreadable('bad')\nother = 'no'\n"
+        "def fault(a):\n    if a:\n        return 'odd'\n    return None"
+    )
 
     assert set(sql_reasons(model)) == {"y", "z"}
-    assert set(python_reasons(code)) == {"cut", "bad"}
+    assert set(python_reasons(code)) == {"cut", "bad", "odd"}
 
 
 def found_reasons() -> set[str]:
@@ -100,7 +103,7 @@ def _nodes(tree: object) -> Iterator[dict]:
 
 
 def python_reasons(text: str) -> Iterator[str]:
-    """What `raise Unreadable(...)` and `reasons[...], ... = ...` name."""
+    """What `raise Unreadable(...)`, `reasons[...], ... = ...` and functions named fault name."""
     for node in ast.walk(ast.parse(text)):
         match node:
             case ast.Call(func=ast.Name("Unreadable"), args=[ast.Constant(str(code))]):
@@ -110,3 +113,6 @@ def python_reasons(text: str) -> Iterator[str]:
                 value=ast.Tuple([ast.Constant(str(code)), *_]),
             ):
                 yield code
+            case ast.FunctionDef(name="fault"):
+                given = [one.value for one in ast.walk(node) if isinstance(one, ast.Return)]
+                yield from (one.value for one in given if one.value is not None)

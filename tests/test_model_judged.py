@@ -106,13 +106,20 @@ def test_accepted_records_are_not_in_quarantine():
     assert [row["raw_line"] for row in quarantined([batch(0), batch(1)], rows)] == [2]
 
 
-def test_a_record_the_reader_refused_is_kept_in_base64_without_quantities():
+def test_a_record_that_is_no_text_is_kept_in_base64_without_quantities():
     gone = {"meter": None, "unit": None, "quantity": None, "event_time": None}
     given = batch(raw=b"\xff\x00", reader_reason="not_utf8")
     (row,) = quarantined([given], [judged(0, "not_utf8", **gone)])
 
     assert (row["raw_encoding"], base64.b64decode(row["raw_text"])) == ("base64", b"\xff\x00")
     assert (row["quantities"], row["event_time"]) == ({}, None)
+
+
+def test_text_that_the_reader_refused_stays_text():
+    given = batch(raw=b'{"a":1,"a":2}', reader_reason="repeated_key")
+    (row,) = quarantined([given], [judged(0, "repeated_key", meter=None)])
+
+    assert (row["raw_encoding"], row["raw_text"]) == ("utf-8", '{"a":1,"a":2}')
 
 
 def test_the_earliest_time_of_a_refused_record_is_shown():

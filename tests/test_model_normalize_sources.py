@@ -57,6 +57,21 @@ def test_an_event_is_one_measure_with_its_sequence_and_trace():
     assert (row["sample_weight"], row["reject_reason"]) == ("1", None)
 
 
+@pytest.mark.parametrize("value", [["t-1"], {"id": "t-1"}, [], {}])
+@pytest.mark.parametrize("field", ["subject", "id", "quantity"])
+def test_an_array_or_object_in_place_of_a_single_value_is_no_measure(field, value):
+    (read,), rows = app_usage(event(**{field: value}))
+
+    assert (read["parse_reason"], rows) == ("wrong_type", [])
+
+
+@pytest.mark.parametrize("value", ["{t-1}", "[t-1]", '["t-1"]'])
+def test_text_that_looks_like_an_array_is_a_single_value(value):
+    (read,), (row,) = app_usage(event(subject=value))
+
+    assert (read["parse_reason"], row["tenant_id"]) == (None, value)
+
+
 @pytest.mark.parametrize("tenant", ["O'Brien", 'a"b', "two\nlines", "tab\tbed", "Δ😀", "%27;--"])
 def test_a_tenant_passes_as_it_was_written(tenant):
     _, (row,) = app_usage(event(subject=tenant))

@@ -144,10 +144,11 @@ def test_text_that_looks_like_a_number_is_left_alone(tmp_path):
     assert value(row["line"], "$.s") == "1,12345678901234567890"
 
 
-def test_which_of_two_equal_keys_counts_does_not_depend_on_other_fields(tmp_path):
-    short, long = read(tmp_path, b'{"q":1,"q":2}\n{"q":1,"q":2,"n":12345678901234567890}', PLAIN)
+@pytest.mark.parametrize("tiny", ["1e-400", "-12.5E-100", "123e-325"])
+def test_a_number_that_a_double_makes_zero_is_kept_as_text(tmp_path, tiny):
+    (row,) = read(tmp_path, b'{"q":%s}' % tiny.encode(), PLAIN)
 
-    assert value(short["line"], "$.q") == value(long["line"], "$.q")
+    assert value(row["line"], "$.q") == tiny
 
 
 def test_a_lone_surrogate_beside_a_long_number_is_one_record(tmp_path):
@@ -165,14 +166,33 @@ def test_a_line_that_is_no_json_object_passes_as_it_is_for_normalize_to_refuse(
 ):
     (row,) = read(tmp_path, line + long, PLAIN)
 
-    assert (row["line"].encode(), row["raw"]) == (line + long, line + long)
+    assert (row["reader_reason"], row["raw"]) == (None, line + long)
+    assert not (row["line"].startswith("{") and is_json(row["line"]))
 
 
-def test_deep_nesting_is_one_record(tmp_path):
+@pytest.mark.parametrize("number", [b"1", b"12345678901234567890"])
+def test_a_record_that_is_nested_too_deeply_is_refused_and_its_neighbours_stay(tmp_path, number):
     reader = PLAIN.model_copy(update={"max_line_bytes": 1 << 20})
-    deep = b'{"a":' * 10_000 + b"12345678901234567890" + b"}" * 10_000
+    deep = b'{"a":' * 10_000 + number + b"}" * 10_000
 
-    assert [r["line"] for r in read(tmp_path, deep + b"\n" + ONE, reader)][1:] == ['{"n":1}']
+    rows = read(tmp_path, ONE + b"\n" + deep + b"\n" + TWO, reader)
+
+    assert [row["reader_reason"] for row in rows] == [None, "too_deep", None]
+    assert [row["raw"] for row in rows] == [ONE, deep, TWO]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_record_with_a_repeated_key_is_refused_and_its_neighbours_stay(tmp_path, end):
+    repeated = b'{"n":1,"n":12345678901234567890}'
+
+    rows = read(tmp_path, end.join([ONE, repeated, TWO]), PLAIN)
+
+    assert [(row["line"], row["reader_reason"]) for row in rows] == [
+        ('{"n":1}', None),
+        (None, "repeated_key"),
+        ('{"n":2}', None),
+    ]
+    assert rows[1]["raw"] == repeated
 
 
 @pytest.mark.parametrize(
@@ -180,8 +200,10 @@ def test_deep_nesting_is_one_record(tmp_path):
     [
         b'{"Records":[{"n":1},{"n":2}]}',
         b'\xef\xbb\xbf \n{ "a" : [{"Records":[9]}] , "Records" : [ {"n":1} ,\r\n {"n":2} ] , "z":1 }\n',
-        b'{"Records":[0],"Records":[{"n":1},{"n":2}]}',
+        b'{"z":' + b"[" * 10_000 + b'"]"' + b"]" * 10_000 + b',"Records":[{"n":1},{"n":2}]}',
+        b'{"z":' + b"9" * 10_000 + b',"Records":[{"n":1},{"n":2}]}',
     ],
+    ids=["bare", "spaced", "deep beside it", "long number beside it"],
 )
 def test_json_records_gives_each_element_with_its_exact_text(tmp_path, body):
     rows = read(tmp_path, body, ARRAY)
@@ -199,12 +221,38 @@ def test_json_records_gives_each_element_with_its_exact_text(tmp_path, body):
         b'{"Records":[{"n":1}',
         b'{"Records":[{"n":1}]}{"Records":[]}',
         b'{"Records":["\xff"]}',
-        b'{"Records":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b'{"Records":[{"n":1},]}',
+        b'{"Records":[{"n":1} {"n":2}]}',
+        b'{"Records":[],}',
+        b'{"Records" []}',
+        b'{1:0,"Records":[]}',
+        b'{"Records":[[' + b"[" * 10_000,
+        b'{"Records":[' + b"[" * 10_000 + b'"',
     ],
+    ids=range(14),
 )
 def test_an_object_without_the_array_is_refused_whole(tmp_path, body):
     with pytest.raises(readers.Unreadable, match="object_not_json"):
         read(tmp_path, body, ARRAY)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"Records":[0],"Records":[{"n":1}]}', b'{"a":1,"a":2,"Records":[]}', b'{"\\u0061":1,"a":2}'],
+)
+def test_an_object_that_names_a_key_twice_is_refused_whole(tmp_path, body):
+    with pytest.raises(readers.Unreadable, match="object_repeated_key"):
+        read(tmp_path, body, ARRAY)
+
+
+def test_json_records_refuses_one_element_and_keeps_its_neighbours(tmp_path):
+    deep = b"[" * 10_000 + b"{}" + b"]" * 10_000
+    body = b'{"Records":[{"n":1},{"m":{"n":1,"n":1}},%s,{"n":2}]}' % deep
+
+    rows = read(tmp_path, body, ARRAY)
+
+    assert [row["reader_reason"] for row in rows] == [None, "repeated_key", "too_deep", None]
+    assert [row["raw"] for row in rows[2:]] == [deep, TWO]
 
 
 def test_json_records_keeps_each_digit_and_element_that_is_no_object(tmp_path):
@@ -218,6 +266,10 @@ def read(folder, body: bytes, reader: Reader) -> list[dict]:
     (folder / "object").write_bytes(body)
     path = readers.plain(folder / "object", reader, folder / "plain")
     return [row for table in readers.records(path, reader) for row in table.to_pylist()]
+
+
+def is_json(line: str) -> bool:
+    return duckdb.execute("SELECT json_valid(?)", [line]).fetchone()[0]
 
 
 def value(line: str, path: str) -> str:

@@ -15,8 +15,8 @@ SELECT
     refused.delivered_at,
     refused.event_time,
     refused.quantities,
-    CASE WHEN batch.reader_reason IS NULL THEN 'utf-8' ELSE 'base64' END AS raw_encoding,
-    CASE WHEN batch.reader_reason IS NULL THEN decode(batch.raw) ELSE base64(batch.raw) END AS raw_text
+    CASE WHEN refused.reason IN ('not_utf8', 'line_too_long') THEN 'base64' ELSE 'utf-8' END AS raw_encoding,
+    CASE WHEN raw_encoding = 'utf-8' THEN decode(batch.raw) ELSE base64(batch.raw) END AS raw_text
 FROM (
     SELECT
         record_id,
