@@ -4,15 +4,10 @@ Exit 0: done. Exit 1: it could not be done; the message says what, where and wha
 """
 
 import argparse
-import csv
 import json
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 
 from etl.errors import ContractError, SettingError, UsageError
 
@@ -46,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--usage-date", type=date.fromisoformat, required=True)
     build.add_argument("--stream", help="only this stream")
 
+    _add_replay(commands)
+
     statement = _command(commands, "statement", _statement, "what is known of a usage date")
     statement.add_argument(
         "--usage-date", type=date.fromisoformat, help="default: the newest published one"
@@ -66,6 +63,21 @@ def _parser() -> argparse.ArgumentParser:
     contracts.add_argument("action", choices=("check",))
     _command(commands, "status", _status, "the current release, and what waits to be read or built")
     return parser
+
+
+def _add_replay(commands: argparse._SubParsersAction) -> None:
+    replay = _command(
+        commands, "replay", _replay, "read landed dates again and publish what differs"
+    )
+    replay.add_argument("stream")
+    replay.add_argument(
+        "--from", dest="first", type=date.fromisoformat, required=True, help="first landed date"
+    )
+    replay.add_argument(
+        "--to", dest="last", type=date.fromisoformat, required=True, help="last landed date"
+    )
+    replay.add_argument("--reason", required=True, help="why; the release and the ledger keep it")
+    replay.add_argument("--dry-run", action="store_true", help="list what would change, no more")
 
 
 def _command(
@@ -111,6 +123,19 @@ def _build(options: argparse.Namespace) -> int:
     return 0
 
 
+def _replay(options: argparse.Namespace) -> int:
+    from etl import replay, replay_text
+
+    def say(step: str) -> None:
+        print(step, file=sys.stderr, flush=True)
+
+    asked = (options.stream, options.first, options.last, options.reason, options.dry_run)
+    mode = "dry" if options.dry_run else "real"  # a dry one must never meet the plan of a real one
+    run = f"cli-replay-{mode}-{options.stream}-{options.first}-{options.last}"
+    print(replay_text.text(replay.replay(*asked, run, say)))
+    return 0
+
+
 def _statement(options: argparse.Namespace) -> int:
     from etl import lookup
 
@@ -123,46 +148,19 @@ def _statement(options: argparse.Namespace) -> int:
 
 
 def _sql(options: argparse.Namespace) -> int:
-    from etl import catalog, lookup
+    from etl import catalog, lookup, shell
 
     found, lake = lookup.open_release(options.release)
     if options.query is None:
-        return _shell(catalog.store_setup() + catalog.views(found, lake))
+        return shell.shell(catalog.store_setup() + catalog.views(found, lake))
     import duckdb
 
     try:
         with catalog.open_release(found, lake) as connection:
-            _print(connection.sql(options.query), options.format)
+            shell.show(connection.sql(options.query), options.format)
     except duckdb.Error as error:
         raise SettingError(f"the query failed: {error}") from error
     return 0
-
-
-def _shell(setup: str) -> int:
-    """DuckDB's own shell on the views of a release; the file with credentials is gone when it ends."""
-    shell = Path(sys.executable).parent / "duckdb"
-    with tempfile.TemporaryDirectory() as folder:
-        start = Path(folder) / "start.sql"
-        start.touch(mode=0o600)
-        start.write_text(setup)
-        return subprocess.call([shell, "-unsigned", "-init", start], env=os.environ | {"TZ": "UTC"})
-
-
-def _print(result: object, form: str) -> None:
-    """Decimals and times as text: a number leaves exactly as it is stored."""
-    if result is None:
-        return
-    if form == "table":
-        result.show(max_rows=200, max_width=200)  # type: ignore[attr-defined]
-        return
-    columns = result.columns  # type: ignore[attr-defined]
-    rows = result.fetchall()  # type: ignore[attr-defined]
-    if form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([columns, *rows])
-        return
-    found = [dict(zip(columns, row, strict=True)) for row in rows]
-    print(json.dumps(found, indent=1, default=str))
 
 
 def _sweep(options: argparse.Namespace) -> int:

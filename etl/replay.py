@@ -9,7 +9,7 @@ else than the last dry run of the same dates had listed.
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
-from etl import difference, draft, extract, layout, listing, lookup, release, stages, work
+from etl import difference, draft, extract, layout, listing, lookup, privacy, release, stages, work
 from etl import publish as publication
 from etl.errors import SettingError
 from etl.release import Release
@@ -120,6 +120,11 @@ def _refuse_wrong(stream: str, first: date, last: date, reason: str) -> None:
         raise SettingError(f"{first} to {last} is more than {MAX_DAYS} days: replay it in parts")
     if not LEAST <= len(reason.strip()) <= MOST or len(reason) > MOST or not reason.isprintable():
         raise SettingError(f"the reason must be {LEAST} to {MOST} printable characters on one line")
+    if privacy.mask(reason) != reason:
+        raise SettingError(
+            "the reason looks as if it held personal data, and everybody who reads the lake reads it: "
+            "say it without addresses, numbers of persons or keys"
+        )
 
 
 def _releases(drafted: Work) -> tuple[Release, Release]:

@@ -81,6 +81,26 @@ def test_statement_is_text_or_json_of_a_date_or_of_the_newest(run):
     assert body["streams"][0]["totals"][0]["quantity"] == "6.000000001"
 
 
+def test_replay_tells_each_step_and_lists_what_would_change(run, said, quick_judge):
+    dates = ("--from", "2026-11-18", "--to", "2026-11-19")
+    code, out, steps = run("replay", "app_usage", *dates, "--reason", "a second look", "--dry-run")
+
+    assert code == 0
+    assert steps.splitlines()[1:] == [
+        "read batch 1 of 1",
+        "built usage date 2026-11-18, 1 of 2",
+        "built usage date 2026-11-19, 2 of 2",
+    ]
+    head, *_ = out.splitlines()
+    assert head == "Replay of app_usage, landed 2026-11-18 to 2026-11-19"
+    assert "  reason       a second look\n" in out
+    assert re.search(r"2026-11-19  api_calls Requests +0 +1 +\+1  events 0, 1, \+1\n", out)
+    assert "  1 totals stay as they are\n" in out
+    assert "  usage_daily: 1 added, 1 kept\n    added       usage_date=2026-11-19/" in out
+    assert out.splitlines()[-1].startswith("dry run on release 3: would publish one release: ")
+    assert said[0].release().number == 3
+
+
 def test_sql_prints_exact_numbers_in_every_format(run):
     code, table, _ = run("sql", DAILY)
     assert code == 0 and "6.000000001" in table and "api_calls" in table
@@ -198,6 +218,7 @@ def test_every_setting_is_checked(run, monkeypatch, setting, value):
     [
         ("ingest", "apps", "--landed", "2026-11-18"),
         ("build", "--usage-date", "2026-11-18", "--stream", "apps"),
+        ("replay", "apps", "--from", "2026-11-18", "--to", "2026-11-18", "--reason", "long enough"),
     ],
 )
 def test_an_unknown_stream_is_answered_with_the_known_ones(run, arguments):
@@ -214,6 +235,7 @@ def test_an_unknown_stream_is_answered_with_the_known_ones(run, arguments):
         (("ingest", "app_usage"), "required: --landed"),
         (("build", "--usage-date", "tomorrow"), "--usage-date: invalid"),
         (("sql", "SELECT 1", "--format", "xml"), "--format: invalid choice"),
+        (("replay", "app_usage", "--from", "2026-11-18"), "required: --to, --reason"),
         ((), "required: command"),
     ],
 )

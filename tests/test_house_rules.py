@@ -45,7 +45,7 @@ HOME_OF = {
 }
 READS_ENVIRONMENT = {
     "settings": "its work",
-    "cli": "hands the whole environment on to the DuckDB shell, reads nothing from it",
+    "shell": "hands the whole environment on to the DuckDB shell, reads nothing from it",
 }
 HEAVY = ("pandas", "pyarrow", "duckdb", "boto3", "botocore", "great_expectations")
 MODULE_LINES, DATA_LINES, DAG_LINES, FUNCTION_LINES, SQL_LINES = 250, 290, 120, 40, 120

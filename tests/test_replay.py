@@ -254,6 +254,7 @@ def test_a_failed_expectation_ends_the_dry_run_too(wrong, tmp_path, monkeypatch)
         (("app_usage", DAY, DAY, " " * 9), "8 to 500 printable characters"),
         (("app_usage", DAY, DAY, "x" * 501), "8 to 500 printable characters"),
         (("app_usage", DAY, DAY, "two\nlines of it"), "8 to 500 printable characters"),
+        (("app_usage", DAY, DAY, "asked by jo@acme.example"), "looks as if it held personal data"),
     ],
 )
 def test_what_cannot_be_replayed_is_refused_before_anything_is_read(lake, arguments, says):

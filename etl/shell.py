@@ -1,0 +1,36 @@
+"""Queries from a shell: DuckDB's own shell on a release, and a result as table, CSV or JSON."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+
+def shell(setup: str) -> int:
+    """DuckDB's own shell on the views of a release; the file with credentials is gone when it ends."""
+    shell = Path(sys.executable).parent / "duckdb"
+    with tempfile.TemporaryDirectory() as folder:
+        start = Path(folder) / "start.sql"
+        start.touch(mode=0o600)
+        start.write_text(setup)
+        return subprocess.call([shell, "-unsigned", "-init", start], env=os.environ | {"TZ": "UTC"})
+
+
+def show(result: object, form: str) -> None:
+    """Decimals and times as text: a number leaves exactly as it is stored."""
+    if result is None:
+        return
+    if form == "table":
+        result.show(max_rows=200, max_width=200)  # type: ignore[attr-defined]
+        return
+    columns = result.columns  # type: ignore[attr-defined]
+    rows = result.fetchall()  # type: ignore[attr-defined]
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([columns, *rows])
+        return
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    print(json.dumps(found, indent=1, default=str))
