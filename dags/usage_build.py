@@ -7,12 +7,23 @@ Makes one usage date from its published arrivals, one lane a stream: **deduplica
   total that changes leaves a row in `restatement`.
 * **Gate**: `publish` runs only where every expectation of severity critical holds. Otherwise the old
   release stays readable, and the failed task names the rule, the count and the first rows.
+* **Statement**: the page of the date follows, under *Browse → Statements* and as `_statement/<date>.html` in
+  the lake.
 * **Backfill**: backfill `usage_ingest`; it announces its dates again. One date alone: *Trigger → Single
   run* with *Partition Key* set to the date.
 """
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task, task_group
-from usage_common import ARRIVAL, DAG_DEFAULTS, DAILY, ENGINE_POOL, label, partition_day, work_area
+from usage_common import (
+    ARRIVAL,
+    DAG_DEFAULTS,
+    DAILY,
+    ENGINE_POOL,
+    label,
+    partition_day,
+    statement,
+    work_area,
+)
 
 
 @dag(
@@ -23,7 +34,7 @@ from usage_common import ARRIVAL, DAG_DEFAULTS, DAILY, ENGINE_POOL, label, parti
     **DAG_DEFAULTS,
 )
 def usage_build():
-    lane.expand(stream=streams()) >> announce()
+    lane.expand(stream=streams()) >> [announce(), statement()]
 
 
 @task

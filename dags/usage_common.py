@@ -9,7 +9,9 @@ from airflow.sdk import (
     ExceptionRetryPolicy,
     RetryAction,
     RetryRule,
+    TriggerRule,
     get_current_context,
+    task,
 )
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -81,3 +83,11 @@ def work_area() -> str:
 def label(text: str) -> None:
     """What the grid shows in place of the map index."""
     get_current_context()["label"] = text
+
+
+@task(pool=ENGINE_POOL, trigger_rule=TriggerRule.ALL_DONE)
+def statement() -> dict:
+    """The page of this run's day, also where a lane failed: the others have published."""
+    from etl import pages
+
+    return pages.write_statement(partition_day())

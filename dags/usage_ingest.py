@@ -8,9 +8,8 @@ objects) → collect → validate → publish**; then announces each usage date 
   late into earlier days of the contract's look-back window are read too.
 * **Backfill**: *Trigger → Backfill* with a date range (or `POST /api/v2/backfills`). Where landing has not
   changed, the same bytes come out and the release keeps its number.
-* **If a task fails**: its message names the object or table and what to do. The other lanes go on, and
-  their dates are announced; what failed stays in the backlog (`usage-export status`) and is read by the
-  next run, or by clearing the task.
+* **If a task fails**: its message names the object or table and what to do. The other lanes go on and are
+  announced; what failed stays in the backlog (`usage-export status`) for the next run, or for clearing it.
 * **Side by side**: where another run published what a lane had read, `publish` runs its lane again.
 """
 
@@ -24,6 +23,7 @@ from usage_common import (
     contract_streams,
     label,
     partition_day,
+    statement,
     work_area,
 )
 
@@ -41,6 +41,7 @@ def usage_ingest():
     published = [lane(stream) for stream in contract_streams()]
     announce(published)
     every_lane_published(published)
+    published >> statement()
 
 
 def lane(stream: str):

@@ -47,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     statement.add_argument(
         "--usage-date", type=date.fromisoformat, help="default: the newest published one"
     )
-    statement.add_argument("--json", action="store_true")
+    form = statement.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true")
+    form.add_argument("--html", type=Path, metavar="FILE", help="write it as a page with plots")
 
     query = _command(
         commands, "sql", _sql, "query a release; without a query, open a DuckDB shell on it"
@@ -92,7 +94,7 @@ def _command(
 
 
 def _ingest(options: argparse.Namespace) -> int:
-    from etl import lookup, stages
+    from etl import lookup, pages, stages
 
     _known(options.stream, lookup.streams())
     last = options.to or options.landed
@@ -104,13 +106,14 @@ def _ingest(options: argparse.Namespace) -> int:
         done = stages.ingest(options.stream, landed, f"cli-ingest-{options.stream}-{landed}")
         print(f"{options.stream} landed {landed}: {_shown(done)}", flush=True)
         days |= set(done["usage_dates"])
+        pages.write_statement(landed)
     for day in sorted(days):
         print(f"next: usage-export build --usage-date {day} --stream {options.stream}")
     return 0
 
 
 def _build(options: argparse.Namespace) -> int:
-    from etl import lookup, stages
+    from etl import lookup, pages, stages
 
     known = lookup.build_streams(options.usage_date)
     if options.stream:
@@ -120,6 +123,8 @@ def _build(options: argparse.Namespace) -> int:
         print(f"{stream} {options.usage_date}: {_shown(done)}", flush=True)
     if not known:
         print(f"no stream has rows on {options.usage_date}: nothing to build")
+    else:
+        print(f"statement: {pages.write_statement(options.usage_date)['page']}")
     return 0
 
 
@@ -142,6 +147,8 @@ def _statement(options: argparse.Namespace) -> int:
     day = options.usage_date or lookup.newest_usage_date()
     if options.json:
         print(json.dumps(lookup.statement(day), indent=2))
+    elif options.html:
+        options.html.write_text(lookup.statement_html(day), encoding="utf-8")
     else:
         print(lookup.statement_text(day))
     return 0

@@ -58,6 +58,14 @@ def docs(table: str, name: str, hashes: Iterable[str], page: str) -> str:
     return f"_docs/{table}/{name}/{digest[:16]}/{page}"
 
 
+STATEMENTS = "_statement/"
+
+
+def statement(page: object) -> str:
+    """Key of the page of a usage date, or of their list (`index`)."""
+    return f"{STATEMENTS}{page}.html"
+
+
 def stream_names(contracts: Path | None = None) -> list[str]:
     """Streams that have a contract, by folder name; cheap enough for a DAG file to call."""
     folder = contracts or Path(__file__).parent.parent / "contracts"

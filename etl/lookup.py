@@ -2,7 +2,18 @@
 
 from datetime import date
 
-from etl import catalog, contract, extract, layout, mapping, release, settings, sql, staged
+from etl import (
+    catalog,
+    contract,
+    extract,
+    layout,
+    mapping,
+    release,
+    settings,
+    sql,
+    staged,
+    statement_page,
+)
 from etl import statement as statements
 from etl import statement_text as text
 from etl.errors import SourceError
@@ -91,11 +102,15 @@ def statement(usage_date: date) -> dict:
     """What the current release knows of a usage date."""
     found, lake = open_release()
     with catalog.open_release(statements.narrowed(found, usage_date), lake) as engine:
-        return statements.statement(engine, found, lake, usage_date)
+        return statements.statement(engine, found, _lake(), usage_date)
 
 
 def statement_text(usage_date: date) -> str:
     return text.text(statement(usage_date))
+
+
+def statement_html(usage_date: date) -> str:
+    return statement_page.page(statement(usage_date), among_others=False)
 
 
 def query_hint() -> str:

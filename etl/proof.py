@@ -23,6 +23,12 @@ class Kept:
     md5: str
 
 
+def described(key: str, metadata: dict[str, str], sha256: str) -> dict[str, Any]:
+    """What an object says of itself: its proof, and, for whoever opens it from the bucket, that it is a page."""
+    kind = {"ContentType": "text/html; charset=utf-8"} if key.endswith(".html") else {}
+    return {"Metadata": metadata | {SHA256: sha256}, **kind}
+
+
 def keep(body: Any, target: Path) -> Kept:
     """Write a streamed body to a file."""
     sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0

@@ -4,14 +4,16 @@ Two dates meet in it: `landed` tells what arrived on that UTC day, whatever it i
 what is charged to that UTC day, whenever it arrived. The shape is documented in docs/statement.md.
 """
 
+import json
 from dataclasses import replace
 from datetime import date
 
 import duckdb
 
 from etl import layout, sql
+from etl.errors import SourceError
 from etl.release import Entry, Release
-from etl.settings import Location
+from etl.store import Store
 from etl.tables import (
     CORRECTION,
     DUPLICATE,
@@ -42,7 +44,7 @@ def narrowed(release: Release, day: date) -> Release:
 
 
 def statement(
-    engine: duckdb.DuckDBPyConnection, release: Release, lake: Location, usage_date: date
+    engine: duckdb.DuckDBPyConnection, release: Release, lake: Store, usage_date: date
 ) -> dict:
     """Everything a release knows of a usage date; quantities as text, never as floats. The engine holds
     TABLES by name, at least the partitions of the narrowed release."""
@@ -70,7 +72,7 @@ def _rows(engine: duckdb.DuckDBPyConnection, model: str, day: date) -> list[dict
 
 
 def _stream(
-    release: Release, lake: Location, day: date, stream: str, found: dict, gaps: list[dict]
+    release: Release, lake: Store, day: date, stream: str, found: dict, gaps: list[dict]
 ) -> dict:
     mine = {name: [row for row in rows if row["stream"] == stream] for name, rows in found.items()}
     landed = _first(mine["landed"])
@@ -159,16 +161,26 @@ def _change(release: Release, day: date, stream: str, rows: list[dict]) -> dict:
     }
 
 
-def _validation(release: Release, lake: Location, day: date, stream: str) -> dict:
-    """Where results and Data Docs of the published tables lie."""
+def _validation(release: Release, lake: Store, day: date, stream: str) -> dict:
+    """How the published tables were judged, and where results and Data Docs lie."""
     return {
         table: {
-            "results": lake.url(entry["validation"]),
-            "docs": lake.url(layout.docs(table, f"{stream}.{day}", _hashes(entry), "index.html")),
+            "results": lake.location.url(entry["validation"]),
+            "docs": lake.location.url(
+                layout.docs(table, f"{stream}.{day}", _hashes(entry), "index.html")
+            ),
+            "rules": _results(lake, entry["validation"]),
         }
         for table in ("usage_event", "usage_daily")
         for entry in release.partitions(table, stream=stream, usage_date=day).values()
     }
+
+
+def _results(lake: Store, key: str) -> list[dict]:
+    body = lake.read(key)
+    if body is None:
+        raise SourceError(f"{lake.location.url(key)}, which a release names, is gone: restore it")
+    return json.loads(body.data)["results"]
 
 
 def _hashes(entry: Entry) -> list[str]:

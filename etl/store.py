@@ -212,7 +212,7 @@ class Store:
                 **self._where(key),
                 Body=body,
                 ChecksumAlgorithm="SHA256",
-                Metadata=metadata | {proof.SHA256: sha256},
+                **proof.described(key, metadata, sha256),
                 **condition,
             )
 

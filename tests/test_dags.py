@@ -111,6 +111,8 @@ def test_validate_gates_publish_and_only_announce_has_outlets(dags):
     assert build["lane.publish"]["trigger_rule"] == "all_success"
     assert build["lane.validate"]["upstream"] == ["lane.aggregate", "streams"]
     assert build["lane.aggregate"]["upstream"] == ["lane.deduplicate", "streams"]
+    for tasks in (ingest, build):  # the page also tells of a run in which a lane failed
+        assert tasks["statement"]["trigger_rule"] == "all_done"
     assert outlets(ingest) == {"announce": ["usage_arrival"]}
     assert outlets(build) == {"announce": ["usage_daily"]}
 

@@ -8,10 +8,12 @@ from decimal import Decimal
 import pytest
 
 from etl import lookup, statement
+from etl.settings import ROOT
 from tests.conftest import Lake
 from tests.events import DAY, adjust, evening, event, key, lines, void
 
 NEXT = date(2026, 11, 19)
+DOCS = ROOT / "docs" / "statement.md"
 S3 = "o b1 [18/Nov/2026:10:00:00 +0000] 10.1.1.1 r q{n} REST.GET.OBJECT t-1/a - 200 - 100 9 1 1 - - -\n"
 TOP = {"statement", "usage_date", "release", "release_sha256", "released_at", "streams"}
 STREAM = {"stream", "contract_version", "pending", "landed", "completeness", "usage", "totals"}
@@ -70,6 +72,23 @@ def test_the_shape_is_stable(found, lake):
         assert all(set(row) == TENANT for row in one["by_tenant"])
         assert all(set(row) == DUPLICATE for row in one["usage"]["duplicates"])
     assert found["release_sha256"] == lake.release().sha256
+
+
+def test_the_documented_example_has_the_same_keys(found):
+    def keys(part: object, path: str = "") -> set[str]:
+        parts = part.items() if isinstance(part, dict) else [("[]", one) for one in part]
+        return {
+            key
+            for name, value in parts
+            for key in {f"{path}.{name}"}
+            | (keys(value, f"{path}.{name}") if isinstance(value, dict | list) else set())
+        }
+
+    example = json.loads(DOCS.read_text().split("```json\n")[1].split("```")[0])
+
+    assert {
+        one for one in keys(example) ^ keys(found) if "gaps" not in one and "by_reason" not in one
+    } == set()
 
 
 def test_it_is_json_and_its_quantities_are_text(found):
@@ -211,6 +230,7 @@ def test_results_and_data_docs_can_be_reached(app, lake):
         )
         kept = json.loads(lake.read(results))["results"]
         assert len(kept) > 8
+        assert where["rules"] == kept
         assert [r["rule"] for r in kept if r["severity"] == "critical" and not r["success"]] == []
         assert b"<html" in lake.read(docs)
 

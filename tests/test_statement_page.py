@@ -1,0 +1,170 @@
+"""The page of a statement: every number as text, hostile names harmless, and the pages in the lake."""
+
+import json
+
+import pytest
+
+from etl import lookup, pages, settings, statement_page
+from etl.page import exact
+from etl.settings import ROOT
+from etl.statement_points import points
+from etl.store import Store
+from tests.events import DAY, evening, event, key, lines
+from tests.test_page import HOSTILE, Parsed
+
+
+@pytest.fixture
+def found() -> dict:
+    """The example of the documentation."""
+    text = (ROOT / "docs" / "statement.md").read_text()
+    return json.loads(text.split("```json\n")[1].split("```")[0])
+
+
+def text_of(html: str) -> str:
+    return " ".join(" ".join(Parsed(html).text).split())
+
+
+def test_every_quantity_and_every_reason_is_there_as_text(found):
+    (stream,) = found["streams"]
+    text = text_of(statement_page.page(found, among_others=True))
+
+    rows = stream["totals"] + stream["by_tenant"] + stream["usage"]["duplicates"]
+    for row in rows:
+        assert exact(row["quantity"]) in text
+    for says in (
+        "As of release 26, made 2026-11-21T00:04:10Z.",
+        "4 records = 3 accepted + 1 quarantined",
+        "quantity_not_a_number The quantity is not a decimal number in text form. 1",
+        "release 26 replaces 24: arrivals landed on 2026-11-20",
+        "unknown: this source gives no evidence",
+        "Expectations: 4 of 4 held",
+        found["release_sha256"],
+    ):
+        assert says in text
+
+
+def test_each_plot_has_a_name_and_a_table_beside_it(found):
+    html = statement_page.page(found, among_others=True)
+    parsed = Parsed(html)
+
+    plots = parsed.all("svg")
+    assert len(plots) == 4
+    assert all(one["role"] == "img" and one["aria-label"] for one in plots)
+    assert html.count('<div class="pair"><svg') == html.count("</svg><table") == 4
+
+
+def test_names_that_data_chose_are_shown_as_they_are_and_do_nothing(found):
+    (stream,) = found["streams"]
+    stream["stream"] = HOSTILE
+    stream["by_tenant"][0]["tenant_id"] = HOSTILE
+    for row in stream["totals"] + stream["by_tenant"]:
+        row["meter"], row["unit"] = HOSTILE, HOSTILE
+    stream["landed"]["quarantined_by_reason"] = {HOSTILE: 1}
+    stream["completeness"]["gaps"] = [
+        {"sequence_scope": HOSTILE, "first_missing": 1, "missing": 2, "raw_object_key": HOSTILE}
+    ]
+    parsed = Parsed(statement_page.page(found, among_others=True))
+
+    assert parsed.all("script") == []
+    assert not any("onload" in attributes for _, attributes in parsed.elements)
+    assert " ".join(parsed.text).count(HOSTILE) > 6
+
+
+def test_what_asks_for_attention_comes_first(found):
+    (stream,) = found["streams"]
+    assert [says for _, says in points(found)] == [
+        "1 record of 4 in quarantine",
+        "published totals changed in release 26: arrivals landed on 2026-11-20",
+    ]
+
+    stream["landed"]["quarantined"] = 0
+    stream["change"] = stream["change"] | {"kind": "first", "totals": []}
+    assert points(found) == []
+    assert "Nothing here asks for attention." in statement_page.page(found, among_others=True)
+
+    stream["pending"], stream["completeness"]["missing"] = True, 7
+    stream["validation"]["usage_event"]["rules"][1] |= {"success": False, "violations": 1}
+    stream["usage"] |= {"conflicts": 1, "voids_unmatched": 2}
+    stream["landed"]["objects_refused"] = 1
+    text = text_of(statement_page.page(found, among_others=True))
+    for says in (
+        "newer arrivals wait to be built",
+        "7 records missing",
+        "1 object refused whole",
+        "1 record with another content",
+        "2 voids without a known target",
+        "expectation mostly_unattributed is violated (warning, 1)",
+    ):
+        assert says in text
+
+
+def test_a_day_without_anything_has_a_page():
+    empty = {"usage_date": "2020-01-01", "release": 0, "release_sha256": "", "streams": []}
+
+    text = text_of(statement_page.page(empty | {"released_at": None}, among_others=False))
+
+    assert "Nothing is published yet." in text
+    assert "All days" not in text
+
+
+def test_the_pages_in_the_lake_follow_the_releases(lake, quick_judge):
+    # given a day that was ingested: its page says what landed, and that it waits
+    lake.land(key(), lines(event("a", 7), event("b", 2), "{"), evening())
+    lake.ingest("app_usage", DAY)
+    pages.write_statement(DAY)
+    assert "newer arrivals wait to be built" in page_of(lake, DAY)
+    assert "waits to be built" in page_of(lake, "index")
+
+    # when it is built, then the page has the totals, and the list leads to it
+    lake.build("app_usage", DAY)
+    wrote = pages.write_statement(DAY)
+    built = page_of(lake, DAY)
+    assert wrote == {
+        "release": lake.release().number,
+        "page": f"s3://lake/{lake.name}/_statement/{DAY}.html",
+    }
+    assert "9 Requests in 2 events" in text_of(built)
+    assert {"href": f"{DAY}.html"} in Parsed(page_of(lake, "index")).all("a")
+    assert text_of(built).replace("All days ", "") == text_of(lookup.statement_html(DAY))
+
+    # when it is written again, then it is the same object
+    before = head(lake, DAY)
+    pages.write_statement(DAY)
+    assert head(lake, DAY)["LastModified"] == before["LastModified"]
+    assert before["ContentType"] == "text/html; charset=utf-8"
+
+
+def test_a_page_of_an_older_release_never_replaces_that_of_a_newer_one(lake):
+    store, page = Store(settings.from_environment().lake), "_statement/2026-11-18.html"
+
+    for number, text in ((2, "second"), (1, "first"), (3, "third"), (3, "third, by newer code")):
+        pages.follow(store, page, lambda text=text: text, number)
+        assert lake.read(page).decode() == (text if number > 1 else "second")
+
+
+def test_a_list_that_was_overtaken_is_made_again(lake):
+    store, page = Store(settings.from_environment().lake), "_statement/index.html"
+    others = iter(["theirs", None])
+
+    def make() -> str:
+        if other := next(others):
+            store.write(page, other.encode(), {"release": "1"})
+            return "without theirs"
+        return "with theirs"
+
+    pages.follow(store, page, make, 1)
+
+    assert lake.read(page) == b"with theirs"
+
+
+def test_an_empty_lake_has_no_page(lake):
+    assert pages.write_statement(DAY) == {"release": 0, "page": None}
+    assert lake.keys() == []
+
+
+def page_of(lake, name: object) -> str:
+    return lake.read(f"_statement/{name}.html").decode()
+
+
+def head(lake, name: object) -> dict:
+    return lake.client.head_object(Bucket="lake", Key=f"{lake.name}/_statement/{name}.html")
