@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from pathlib import Path
 
 from etl.errors import ContractError, SettingError, UsageError
 
@@ -44,9 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
 
     statement = _command(commands, "statement", _statement, "what is known of a usage date")
-    statement.add_argument(
-        "--usage-date", type=date.fromisoformat, help="default: the newest published one"
-    )
+    statement.add_argument("--usage-date", type=date.fromisoformat, help="default: the newest")
     form = statement.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true")
     form.add_argument("--html", type=Path, metavar="FILE", help="write it as a page with plots")

@@ -100,6 +100,10 @@ def test_days_come_out_exactly_and_again_and_a_late_file_rebuilds_its_date(stack
     tenants = {one["tenant_id"] for one in made.truth["daily_totals"]} - {"UNATTRIBUTED"}
     expect_small_xcoms(stack, tenants)
 
+    # and the pages for people followed, also that of a day on which only a late object landed
+    pages = {one.removeprefix("_statement/") for one in lake.keys("_statement/")}
+    assert pages == {f"{name}.html" for name in ("index", LATE_DAY, *days)}
+
 
 def test_a_lane_that_fails_names_itself_and_holds_back_no_other(stack, lake, tmp_path):
     # given two contracts, of which one no longer fits the library
@@ -135,11 +139,12 @@ def test_a_lane_that_fails_names_itself_and_holds_back_no_other(stack, lake, tmp
 
 
 def files(lake) -> dict[str, str]:
-    """Published objects with their hash, as the store has them."""
+    """Published objects with their hash, as the store has them; not the pages for people, which say when they
+    were made, or of which release."""
     return {
         one: lake.client.head_object(Bucket="lake", Key=f"{lake.name}/{one}")["ETag"]
         for one in lake.keys("")
-        if not one.startswith(("_work/", "_docs/"))  # pages for people hold the time they were made
+        if not one.startswith(("_work/", "_docs/", "_statement/"))
     }
 
 

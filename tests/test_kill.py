@@ -159,5 +159,5 @@ def published(lake: Lake) -> dict:
 def bytes_of(lake: Lake) -> dict[str, str]:
     """Every data object with the hash that the store has of it."""
     store = Store(Location("lake", f"{lake.name}/"))
-    skipped = ("_work/", "_docs/", "_release/", "_validation/")
+    skipped = ("_work/", "_docs/", "_release/", "_validation/", "_statement/")
     return {k: etag for k, (etag, _) in store.list("").items() if not k.startswith(skipped)}

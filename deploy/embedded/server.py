@@ -23,6 +23,7 @@ COMPONENTS = {
     "triggerer": ["triggerer", "--skip-serve-logs"],
     "scheduler": ["scheduler", "--skip-serve-logs"],  # last: its tasks need the api-server
 }
+PLUGINS = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "deploy" / "airflow" / "plugins")}
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def _start(folder: Path, kept: Secrets) -> Running:
             if name == "scheduler":
                 _wait(running, HEALTHY[:1])
             log = folder / "airflow" / f"{name}.log"
-            started = process.start([_program(), *command], log, env, tied=False)
+            own = env | (PLUGINS if name == "api-server" else {})
+            started = process.start([_program(), *command], log, own, tied=False)
             airflow = (*running.airflow, process.session(started))
             running = Running(store.session, store.endpoint, airflow, port)
             _write(folder, running)
