@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+from etl import shown
 from etl.errors import ContractError, SettingError, UsageError
 
 
@@ -206,11 +207,11 @@ def _status(_: argparse.Namespace) -> int:
     for stream, keys in found["backlog"].items():
         print(
             f"{stream}: {len(keys)} landed objects not read yet"
-            + "".join(f"\n  {key}" for key in keys[:10])
+            + "".join(f"\n  {shown.value(key)}" for key in keys[:10])
         )
     if found["unmatched"]:
         print(f"{len(found['unmatched'])} landed objects that no contract's path matches:")
-        print("".join(f"  {key}\n" for key in found["unmatched"][:10]), end="")
+        print("".join(f"  {shown.value(key)}\n" for key in found["unmatched"][:10]), end="")
     return 0
 
 

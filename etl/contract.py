@@ -23,7 +23,7 @@ UNATTRIBUTED = "UNATTRIBUTED"
 YAML_LOADER = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # the same language, ten times faster in C
-DATE_PARTS = {"yyyy": r"(?P<yyyy>\d{4})", "MM": r"(?P<MM>\d{2})", "dd": r"(?P<dd>\d{2})"}
+DATE_PARTS = {part: f"(?P<{part}>[0-9]{{{len(part)}}})" for part in ("yyyy", "MM", "dd")}
 
 
 class Part(BaseModel):

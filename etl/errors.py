@@ -16,9 +16,14 @@
 Messages name the object, table or setting and what to do next; they never hold a value of a record.
 """
 
+from etl import shown
+
 
 class UsageError(Exception):
     """Base of all errors raised on purpose."""
+
+    def __str__(self) -> str:
+        return shown.lines(super().__str__())
 
 
 class SettingError(UsageError):

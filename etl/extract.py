@@ -17,6 +17,7 @@ from etl.store import Pinned, Store
 LISTINGS = 4
 PAUSE_SECONDS = 2.0
 HEADS_AT_ONCE = 8
+COUNTER_LIMIT = 1 << 62  # no producer counts so far; what stands there is a name, not a counter
 Listing = dict[str, tuple[str, int]]
 Covered = dict[date, dict[str, str]]  # landed date -> key -> ETag
 
@@ -179,9 +180,10 @@ def _landed(contract: Contract, pinned: Pinned) -> Landed:
     day = key_date(contract, pinned.key) or pinned.delivered_at.date()
     counter = contract.sequence
     match = re.search(counter.pattern, pinned.key) if counter and counter.contiguous else None
-    if match is None:
+    first = int(match["first"]) if match else COUNTER_LIMIT
+    if match is None or first >= COUNTER_LIMIT:
         return Landed(pinned, day, None, None)
-    return Landed(pinned, day, match["scope"], int(match["first"]))
+    return Landed(pinned, day, match["scope"], first)
 
 
 def _moved(before: Listing, after: Listing, objects: list[Landed]) -> set[str]:

@@ -1,12 +1,16 @@
 """Queries from a shell: DuckDB's own shell on a release, and a result as table, CSV or JSON."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from etl import shown
 
 
 def shell(setup: str) -> int:
@@ -20,11 +24,14 @@ def shell(setup: str) -> int:
 
 
 def show(result: object, form: str) -> None:
-    """Decimals and times as text: a number leaves exactly as it is stored."""
+    """Decimals and times as text: a number leaves exactly as it is stored. CSV and JSON are data: every value
+    leaves as it came, also one that a spreadsheet would take for a formula."""
     if result is None:
         return
     if form == "table":
-        result.show(max_rows=200, max_width=200)  # type: ignore[attr-defined]
+        with contextlib.redirect_stdout(io.StringIO()) as box:
+            result.show(max_rows=200, max_width=200)  # type: ignore[attr-defined]
+        print(shown.lines(box.getvalue()), end="")
         return
     columns = result.columns  # type: ignore[attr-defined]
     rows = result.fetchall()  # type: ignore[attr-defined]

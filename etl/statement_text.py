@@ -1,5 +1,7 @@
 """The statement of a usage date as text for a terminal."""
 
+from etl import shown
+
 
 def text(found: dict) -> str:
     head = f"Usage date {found['usage_date']} (UTC), release {found['release']}"
@@ -45,7 +47,7 @@ def _completeness(found: dict) -> list[str]:
     ]
     return lines + [
         f"    partition {gap['sequence_scope']}: {_n(gap['missing'])} from {gap['first_missing']} on, "
-        f"before {gap['raw_object_key']}"
+        f"before {shown.value(gap['raw_object_key'])}"
         for gap in found["gaps"]
     ]
 

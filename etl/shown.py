@@ -1,0 +1,23 @@
+"""Text of producers where people read it: what would steer a terminal or a page stands as its escape.
+
+Tables, JSON and CSV hold every value as it came; this is for messages, the statement as text and lists of keys.
+"""
+
+LENGTH = 200
+
+
+def value(text: str) -> str:
+    """One value on one line: no control character, escape sequence, line end or mark that turns the direction."""
+    whole = text if text.isprintable() else "".join(map(_printable, text))
+    return whole if len(whole) <= LENGTH else f"{whole[:LENGTH]}…"
+
+
+def lines(text: str) -> str:
+    """The same for a message of several lines."""
+    return "\n".join(
+        line if line.isprintable() else "".join(map(_printable, line)) for line in text.split("\n")
+    )
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
