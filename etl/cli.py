@@ -212,7 +212,9 @@ def _status(_: argparse.Namespace) -> int:
     if found["unmatched"]:
         print(f"{len(found['unmatched'])} landed objects that no contract's path matches:")
         print("".join(f"  {shown.value(key)}\n" for key in found["unmatched"][:10]), end="")
-    return 0
+    for stream, why in found["wrong"].items():
+        print(f"{stream}: {why}", file=sys.stderr)
+    return 1 if found["wrong"] else 0
 
 
 def _known(stream: str, streams: list[str]) -> None:

@@ -10,12 +10,11 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from etl import contract as contracts
-from etl import reasons, tables
-from etl.contract import YAML_LOADER, Contract, Reader
+from etl import reasons, strict_yaml, tables
+from etl.contract import Contract, Reader
 from etl.settings import ROOT
 from etl.tables import Table
 
@@ -96,7 +95,7 @@ def text(root: Path = ROOT) -> str:
 
 def _source(found: Contract, folder: Path) -> str:
     path = folder / found.stream / f"{found.version}.yaml"
-    document = yaml.load(path.read_text(encoding="utf-8"), YAML_LOADER)
+    document: Any = strict_yaml.load(path.read_text(encoding="utf-8"))
     says = document.get("description", {})
     facts = {
         "Version": f"{found.version} (`contracts/{found.stream}/{path.name}`)",

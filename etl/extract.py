@@ -180,7 +180,8 @@ def _landed(contract: Contract, pinned: Pinned) -> Landed:
     day = key_date(contract, pinned.key) or pinned.delivered_at.date()
     counter = contract.sequence
     match = re.search(counter.pattern, pinned.key) if counter and counter.contiguous else None
-    first = int(match["first"]) if match else COUNTER_LIMIT
+    counts = match is not None and (match["first"] or "").isdecimal()
+    first = int(match["first"]) if match and counts else COUNTER_LIMIT
     if match is None or first >= COUNTER_LIMIT:
         return Landed(pinned, day, None, None)
     return Landed(pinned, day, match["scope"], first)

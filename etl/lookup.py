@@ -16,7 +16,7 @@ from etl import (
 )
 from etl import statement as statements
 from etl import statement_text as text
-from etl.errors import SourceError
+from etl.errors import ContractError, SourceError
 from etl.release import Release
 from etl.settings import Location
 from etl.store import Store
@@ -69,16 +69,23 @@ def build_streams(usage_date: date) -> list[str]:
 
 
 def status() -> dict:
-    """The current release, dates that wait to be built, the backlog of each stream, and landed
-    objects that no contract reads."""
+    """The current release, dates that wait to be built, the backlog of each stream, landed objects that
+    no contract reads, and contracts that are wrong: their streams have no backlog here."""
     env = settings.from_environment()
     found = release.current(Store(env.lake))
+    good, wrong = {}, {}
+    for stream in streams():
+        try:
+            good[stream] = contract.load(env.contracts, stream)
+        except ContractError as error:  # of no concern to the others
+            wrong[stream] = str(error)
     return {
         "release": found.number,
         "created_at": found.body.get("created_at"),
         "pending": sorted(found.pending),
-        "backlog": {stream: backlog(stream) for stream in streams()},
-        "unmatched": extract.unmatched(Store(env.landing), contract.load_all(env.contracts)),
+        "wrong": wrong,
+        "backlog": {stream: backlog(stream) for stream in good},
+        "unmatched": extract.unmatched(Store(env.landing), good.values()),
     }
 
 

@@ -49,7 +49,13 @@ def prepare(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     engine.register("attribution_rule", pa.table({"rule": pa.array(rules, pa.string())}))
     meters = {"meter": list(contract.meters), "unit": list(contract.meters.values())}
     engine.register("meter_unit", pa.table(meters))
-    bind(engine, contract, CHUNK.empty_table(), [])
+    try:
+        bind(engine, contract, CHUNK.empty_table(), [])
+    except duckdb.Error as error:
+        raise ContractError(
+            f"{contract.stream}/{contract.version}.yaml: usage.reader.pattern or a physicalName of "
+            f"schema cannot be read: {error}"
+        ) from error
     _check(engine, contract)
 
 

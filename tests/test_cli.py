@@ -158,6 +158,19 @@ def test_contracts_check_names_file_and_key_of_what_is_wrong(
     assert error.startswith("app_usage: ") and says in error
 
 
+def test_a_wrong_contract_stops_only_its_own_stream(run, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "contracts", tmp_path / "contracts")
+    (tmp_path / "contracts" / "cloudtrail" / "1.0.0.yaml").write_text("id: cloudtrail\nid: x\n")
+    monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(tmp_path / "contracts"))
+
+    code, out, error = run("status")
+    assert code == 1 and "cloudtrail/1.0.0.yaml: cannot be read as YAML: line 2" in error
+    assert "app_usage: 0 landed objects not read yet" in out and "cloudtrail" not in out
+
+    assert run("ingest", "cloudtrail", "--landed", "2026-11-18")[0] == 1
+    assert run("ingest", "app_usage", "--landed", "2026-11-18")[0] == 0
+
+
 def test_status_tells_release_pending_dates_and_backlog(run, said):
     said[0].land("s3logs/1/r/b/2026/11/18/log", b"", evening(DAY))
 

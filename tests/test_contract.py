@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 FILE = "app_usage/1.0.0.yaml"
 PROPERTY = "  - property: usage.labels\n"
 MAPPING = "normalize/app_usage"
+METERS = "{api_calls: Requests, llm_tokens: Tokens, seat_minutes: Minutes}"
+SECOND = "  - {name: b, physicalType: json, logicalType: object, properties: []}\n"
 
 
 @pytest.fixture
@@ -72,8 +74,29 @@ def test_the_contracts_of_the_project_are_good(contracts):
         # what every field must say
         ("physicalName: $.id, ", "", "property id: physicalName", "missing"),
         (", classification: drop", "", "property reason: classification", "missing"),
-        ("classification: drop", "classification: secret", "usage.properties.15.privacy", "'drop'"),
+        ("classification: drop", "classification: secret", "reason: classification", "'secret'"),
+        ("physicalName: $.id,", "physicalName: id,", "property id: physicalName 'id'", "no path"),
+        ("physicalName: $.id,", "physicalName: $..id,", "physicalName '$..id'", "no path"),
+        ("physicalName: $.id,", "physicalName: '$.id[',", "physicalName '$.id['", "no path"),
+        ("name: feature,", "name: raw_line,", "property raw_line", "our own columns"),
+        ("name: feature,", "name: Fea-ture,", "usage.properties.9.name", "match pattern"),
+        ("name: feature,", "name: quantity,", "property quantity", "given twice"),
+        ("slaProperties:", f"{SECOND}slaProperties:", "schema", "one object"),
+        # one key, one value
+        ("id: app_usage\n", "id: app_usage\nid: app_usage\n", "id is given twice", "line 4"),
+        ("scope: global,", "scope: global, scope: positional,", "scope is given twice", "line 51"),
+        (PROPERTY, f"{PROPERTY}    value: {{}}\n{PROPERTY}", "usage.labels", "given twice"),
+        ("{rule: event}", "{rule: account_map, map: {0123: t-1}}", "line 59", "no text: quote it"),
+        ("{rule: event}", "&a {rule: event}, *a", "line 59", "alias"),
         ("name: Application", "name: [Application", "YAML", "line"),
+        ("domain: metering", "domain: 2026-02-30", "YAML", "day is out of range"),
+        # what can never match
+        (r"(?P<scope>\d+)", r"(?P<scop>\d+)", "usage.sequence", "groups scope and first"),
+        (r"(?P<scope>\d+)", r"(?P<scope>\d+", "usage.sequence.pattern", "no regular expression"),
+        ("year={yyyy}/", "", "usage.discovery", "{yyyy}, {MM} and {dd} once each"),
+        ("month={MM}", "month={mm}", "usage.discovery", "{yyyy}, {MM} and {dd} once each"),
+        ('path: "topics', 'path: "/topics', "usage.discovery.path", "match pattern"),
+        (METERS, "{}", "usage.meters", "at least 1 item"),
     ],
 )
 def test_a_wrong_key_is_named_with_its_file_and_the_reason(contracts, old, new, key, reason):
@@ -84,6 +107,34 @@ def test_a_wrong_key_is_named_with_its_file_and_the_reason(contracts, old, new, 
     assert said.startswith(f"{contracts / FILE}: ")
     assert key in said
     assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('physicalName: "2"', 'physicalName: "20"', "'20' is no group"),
+        ('physicalName: "2"', 'physicalName: "0"', "'0' is no group"),
+        ('physicalName: "2"', "physicalName: $.bucket", "'$.bucket' is no group"),
+        (r"'^(\S+)", r"'^(\S+", "usage.reader.pattern: Value error, is no regular expression"),
+        (r"'^(\S+)", r"'^(?!x)(\S+)", "usage.reader.pattern or a physicalName"),  # not RE2's
+    ],
+)
+def test_a_pattern_that_no_line_can_be_read_with_is_refused(contracts, old, new, reason):
+    spoil(contracts / "s3_access" / "1.0.0.yaml", old, new)
+
+    said = refused(lambda: lookup.check_contract("s3_access"))
+
+    assert "s3_access/1.0.0.yaml: " in said
+    assert reason in said
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"- " * 9999, b"[" * 9999, b"a: &a [*a]", b"7"])
+def test_a_file_that_is_no_contract_is_refused_and_named(contracts, body):
+    (contracts / FILE).write_bytes(body)
+
+    said = refused(lambda: contract.load(contracts, "app_usage"))
+
+    assert said.startswith(f"{contracts / FILE}: ")
 
 
 def test_a_message_names_no_key_that_does_not_exist(contracts):
