@@ -38,6 +38,13 @@ def changed(found: dict) -> list[dict]:
     return [one for one in found["partitions"] if one["state"] != difference.KEPT]
 
 
+def dates(found: dict) -> list[str]:
+    """Days of which a statement tells something else: landed dates and usage dates of what changed."""
+    values = [layout.partition_values(str(one["partition"])) for one in changed(found)]
+    names = ("usage_date", "landed_date", "date")
+    return sorted({one[name] for one in values for name in names if name in one})
+
+
 def keep(drafted: Work, found: dict) -> None:
     """For the run that is not dry."""
     drafted.lake.write(_key(found), json.dumps(found).encode())

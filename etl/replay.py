@@ -9,7 +9,19 @@ else than the last dry run of the same dates had listed.
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
-from etl import difference, draft, extract, layout, listing, lookup, privacy, release, stages, work
+from etl import (
+    difference,
+    draft,
+    extract,
+    layout,
+    listing,
+    lookup,
+    pages,
+    privacy,
+    release,
+    stages,
+    work,
+)
 from etl import publish as publication
 from etl.errors import SettingError
 from etl.release import Release
@@ -83,8 +95,9 @@ def arrivals(stream: str, run: str) -> list[str]:
 
 
 def build(usage_date: date, stream: str, run: str) -> dict:
-    """Make one usage date in the draft."""
-    return stages.build(usage_date, stream, run, draft.begin)
+    """Make one usage date in the draft; the releases of a draft are nobody's business."""
+    done = stages.build(usage_date, stream, run, draft.begin)
+    return {name: value for name, value in done.items() if name != "release"}
 
 
 def finish(stream: str, run: str) -> dict:
@@ -107,6 +120,8 @@ def finish(stream: str, run: str) -> dict:
     done = publication.publish_replay(lake, base, run, made, days, asked, _now())
     publication.follow(lake, done)
     listing.forget(drafted, found)
+    for day in listing.dates(found):
+        pages.write_statement(date.fromisoformat(day))
     return found | {"release": done.number}
 
 

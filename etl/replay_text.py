@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import groupby
 
+from etl import layout
 from etl.difference import KEPT
 
 STATES = ("changed", "added", "removed", "relabelled", KEPT)
@@ -38,6 +39,23 @@ def verdict(found: dict) -> str:
     if found["dry_run"]:
         return f"dry run on release {found['base']}: would publish one release: {partitions}"
     return f"published as release {found['release']}: {partitions}"
+
+
+def summary(found: dict) -> dict:
+    """What a task hands on: small, whatever the size of the listing."""
+    states = Counter(one["state"] for one in found["partitions"])
+    daily = [one for one in found["partitions"] if one["table"] == "usage_daily"]
+    days = {
+        layout.partition_values(one["partition"])["usage_date"]
+        for one in daily
+        if one["state"] != KEPT
+    }
+    return {
+        "verdict": verdict(found),
+        "release": _release(found),
+        "partitions": dict(states),
+        "usage_dates": sorted(days),
+    }
 
 
 def _release(found: dict) -> int:

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.airflow
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
 PARSE_SECONDS = 2.0
 LANE = {"extract", "normalize", "collect", "validate", "publish"}
+DAGS = ("usage_ingest", "usage_build", "usage_replay", "lake_sweep")
 STREAMS = ("app_usage", "cloudtrail", "s3_access")
 
 
@@ -34,7 +35,7 @@ def dags(object_store, tmp_path_factory) -> dict:
 
 def test_the_files_import_without_error_and_fast(dags):
     assert dags["errors"] == {}
-    assert sorted(dags["dags"]) == ["lake_sweep", "usage_build", "usage_ingest"]
+    assert sorted(dags["dags"]) == sorted(DAGS)
     assert dags["seconds"] < PARSE_SECONDS
     assert dags["heavy"] == []
 
@@ -56,7 +57,7 @@ def test_no_heavy_library_at_the_top_of_a_file(path: Path):
     assert imported <= {"airflow", "datetime", "etl", "os", "pathlib", "usage_common"}
 
 
-@pytest.mark.parametrize("dag_id", ["usage_ingest", "usage_build", "lake_sweep"])
+@pytest.mark.parametrize("dag_id", DAGS)
 def test_every_dag_explains_itself_and_is_bounded(dags, dag_id):
     dag = dags["dags"][dag_id]
 
@@ -79,7 +80,7 @@ def test_what_uses_the_engine_waits_for_a_slot_of_its_pool(dags):
         for name, task in dag["tasks"].items()
     }
 
-    light = {"announce", "every_lane_published", "streams", "extract", "sweep"}
+    light = {"announce", "every_lane_published", "streams", "extract", "plan", "sweep"}
     for name, pool in pools.items():
         expected = "default_pool" if name.split(".")[-1] in light else "usage_engine"
         assert pool == expected, name
@@ -94,7 +95,10 @@ def test_mapped_tasks_carry_readable_names(dags):
     }
 
     lanes = {f"usage_build.lane.{n}" for n in ("deduplicate", "aggregate", "validate", "publish")}
-    assert set(mapped) == lanes | {f"usage_ingest.{stream}.normalize" for stream in STREAMS}
+    replay = {"usage_replay.normalize", "usage_replay.build"}
+    assert set(mapped) == lanes | replay | {
+        f"usage_ingest.{stream}.normalize" for stream in STREAMS
+    }
     assert set(mapped.values()) == {"{{ label }}"}
 
 
@@ -148,8 +152,39 @@ def test_only_what_a_retry_can_help_is_retried(dags):
 
 
 def test_a_lane_whose_input_was_replaced_is_run_again_whole(dags):
-    assert dags["stale"] == {"usage_ingest": "ran again", "usage_build": "ran again"}
+    assert dags["stale"] == {
+        "usage_ingest": "ran again",
+        "usage_build": "ran again",
+        "usage_replay": "failed: another run was faster",
+    }
 
 
 def test_every_dag_survives_serialization(dags):
-    assert dags["round_trip"] == {"lake_sweep": True, "usage_build": True, "usage_ingest": True}
+    assert dags["round_trip"] == dict.fromkeys(DAGS, True)
+
+
+def test_a_replay_is_started_by_hand_through_a_form_that_checks_what_it_can(dags):
+    replay = dags["dags"]["usage_replay"]
+
+    assert (replay["by_hand"], replay["max_active_runs"]) == (True, 1)
+    rules = ("type", "enum", "format", "minLength", "maxLength")
+    assert {
+        name: {rule: one[rule] for rule in rules if rule in one}
+        for name, one in replay["form"].items()
+    } == {
+        "stream": {"type": "string", "enum": list(STREAMS)},
+        "from": {"type": "string", "format": "date"},
+        "to": {"type": "string", "format": "date"},
+        "reason": {"type": "string", "minLength": 8, "maxLength": 500},
+        "dry_run": {"type": "boolean"},
+    }
+
+
+def test_a_replay_announces_only_what_it_finished(dags):
+    tasks = dags["dags"]["usage_replay"]["tasks"]
+
+    assert outlets(tasks) == {"announce": ["usage_daily"]}
+    assert tasks["announce"]["upstream"] == ["finish"]
+    assert tasks["finish"]["upstream"] == ["build"]
+    assert tasks["arrivals"]["upstream"] == ["normalize"]
+    assert tasks["finish"]["trigger_rule"] == tasks["arrivals"]["trigger_rule"] == "none_failed"

@@ -145,6 +145,14 @@ def test_the_reason_stands_in_the_release_and_beside_the_cause(done):
     ]
 
 
+def test_the_statement_pages_of_what_changed_are_renewed(done):
+    for day in ("2026-11-16", "2026-11-18", "2026-11-19"):
+        head = done.lake.client.head_object(
+            Bucket="lake", Key=f"{done.lake.name}/_statement/{day}.html"
+        )
+        assert head["Metadata"]["release"] == str(done.after.number)
+
+
 def test_a_second_replay_changes_nothing_whatever_its_reason(done):
     objects = stored(done.lake, pages=False)
 

@@ -1,6 +1,6 @@
 """The listing of a replay as text: what differs is shown whole, what does not is counted."""
 
-from etl.replay_text import text, verdict
+from etl.replay_text import summary, text, verdict
 
 SIZES = {"rows": 1200, "bytes": 34567, "sha256": ["a"]}
 FOUND = {
@@ -85,3 +85,14 @@ def test_nothing_would_change_is_said_in_words():
     assert verdict(done) == "nothing changed: 1 partitions came out as they are in release 14"
     changed = done | {"partitions": [partition("changed")]}
     assert verdict(changed) == "published as release 14: 1 changed, 0 kept"
+
+
+def test_the_summary_names_the_dates_whose_totals_differ():
+    made = [partition("kept", name="usage_date=2026-11-17"), partition("changed")]
+
+    assert summary(FOUND | {"partitions": made}) == {
+        "verdict": "dry run on release 12: would publish one release: 1 changed, 1 kept",
+        "release": 12,
+        "partitions": {"kept": 1, "changed": 1},
+        "usage_dates": ["2026-11-18"],
+    }

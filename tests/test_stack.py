@@ -26,7 +26,7 @@ pytestmark = pytest.mark.airflow
 
 FIRST_DAY = date(2025, 6, 10)  # beyond the look-back of the run that the schedule starts
 RUN_SECONDS = 300
-DAGS = {"usage_ingest", "usage_build", "lake_sweep"}
+DAGS = {"usage_ingest", "usage_build", "usage_replay", "lake_sweep"}
 ENDED = {"success", "failed"}
 
 
