@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-from etl import shown
+from etl import cli_billing, shown
 from etl.errors import ContractError, SettingError, UsageError
 
 
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep = _command(commands, "sweep", _sweep, "delete what runs left behind and no release names")
     sweep.add_argument("--dry-run", action="store_true", help="list it, delete nothing")
 
+    cli_billing.add(commands)
     contracts = _command(commands, "contracts", _contracts, "check every contract and its SQL")
     contracts.add_argument("action", choices=("check",))
     _command(commands, "status", _status, "the current release, and what waits to be read or built")
@@ -188,9 +189,9 @@ def _contracts(_: argparse.Namespace) -> int:
     from etl import lookup
 
     problems = 0
-    for stream in lookup.streams():
+    for stream, check in lookup.contract_checks():
         try:
-            version = lookup.check_contract(stream)
+            version = check(stream)
             print(f"{stream} {version}: good")
         except ContractError as error:
             problems += 1

@@ -8,7 +8,7 @@ lets an unknown key pass.
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -37,6 +37,17 @@ Regex = Annotated[str, AfterValidator(_is_regex)]
 
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Document(Part):
+    """What every contract says of itself, whatever it is about."""
+
+    stream: str
+    version: str
+    active: bool
+
+
+D = TypeVar("D", bound=Document)
 
 
 class Reader(Part):
@@ -134,13 +145,16 @@ class Property(Part):
     name: str = Field(pattern=COLUMN)
     path: str
     privacy: Literal["none", "hash", "drop"]
-    structured: bool = False  # an object or an array is expected
+    type: str = "string"
+    required: bool = False
+
+    @property
+    def structured(self) -> bool:
+        """Whether an object or an array is expected."""
+        return self.type in ("object", "array")
 
 
-class Contract(Part):
-    stream: str
-    version: str
-    active: bool
+class Contract(Document):
     properties: tuple[Property, ...]
     reader: Reader
     discovery: Discovery
@@ -208,11 +222,17 @@ def parse(path: Path) -> Contract:
 
 @cache  # judging a document by the standard's schema costs a tenth of a second
 def _parsed(path: Path, text: str) -> Contract:
+    return judged(path, text, Contract, "usage.")
+
+
+def judged(path: Path, text: str, model: type[D], prefix: str) -> D:
+    """A document of the standard as `model`, whose keys are the custom properties `<prefix>*`; raises
+    ContractError that names file, key and reason."""
     try:
-        found = Contract(**contract_file.fields(text))
+        found = model(**contract_file.fields(text, prefix))
     except ValidationError as error:
         first = error.errors()[0]
-        where = f"usage.{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
+        where = f"{prefix}{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
         raise ContractError(f"{path}: {where}{first['msg']}") from error
     except ValueError as error:
         raise ContractError(f"{path}: {error}") from error

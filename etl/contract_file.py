@@ -15,8 +15,8 @@ from etl import strict_yaml
 PRIVACY = ("none", "hash", "drop")
 
 
-def fields(text: str) -> dict:
-    """Arguments of contract.Contract, those of `usage.*` without this prefix."""
+def fields(text: str, prefix: str) -> dict:
+    """Arguments of a contract's model, those of `<prefix>*` without this prefix."""
     try:
         document = json.loads(json.dumps(strict_yaml.load(text), default=str))
     except yaml.YAMLError as error:
@@ -25,7 +25,7 @@ def fields(text: str) -> dict:
     if problems:
         where = "/".join(map(str, problems[0].absolute_path)) or "document"
         raise ValueError(f"{where}: {problems[0].message}")
-    return _custom(document) | {
+    return _custom(document, prefix) | {
         "stream": document["id"],
         "version": document["version"],
         "active": document.get("status") == "active",
@@ -33,16 +33,16 @@ def fields(text: str) -> dict:
     }
 
 
-def _custom(document: dict) -> dict:
+def _custom(document: dict, prefix: str) -> dict:
     found: dict = {}
     for one in document.get("customProperties", []):
         name = one["property"]
-        if not name.startswith("usage."):
-            raise ValueError(f"customProperties: {name} is not a usage.* property")
+        if not name.startswith(prefix):
+            raise ValueError(f"customProperties: {name} is not a {prefix}* property")
         if name in found:
             raise ValueError(f"customProperties: {name} is given twice")
         found[name] = one["value"]
-    return {name.removeprefix("usage."): value for name, value in found.items()}
+    return {name.removeprefix(prefix): value for name, value in found.items()}
 
 
 def _properties(document: dict) -> list[dict]:
@@ -70,7 +70,8 @@ def _property(one: dict) -> dict:
         "name": one["name"],
         "path": one["physicalName"],
         "privacy": one["classification"],
-        "structured": one.get("logicalType") in ("object", "array"),
+        "type": one.get("logicalType", "string"),
+        "required": one.get("required", False),
     }
 
 

@@ -8,15 +8,17 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from etl import columns, reasons, strict_yaml, tables
 from etl import contract as contracts
-from etl import reasons, strict_yaml, tables
+from etl import dictionary_billing as billing_part
+from etl.columns import Table
 from etl.contract import Contract, Reader
+from etl.markdown import grid, names
 from etl.settings import ROOT
-from etl.tables import Table
 
 HEADER_KEY = re.compile(r"(grain|inputs|params): +(.*)")
 HEAD = """\
@@ -81,6 +83,7 @@ def text(root: Path = ROOT) -> str:
         HEAD,
         SOURCES,
         *(_source(one, root / "contracts") for one in streams),
+        *billing_part.sources(root / "contracts"),
         TABLES,
         *(_table(one) for one in tables.ALL.values()),
         MODELS,
@@ -89,6 +92,8 @@ def text(root: Path = ROOT) -> str:
         *(_suite(path) for path in suites),
         REASONS,
         *(_reasons(title, group) for title, group in reasons.GROUPS.items()),
+        billing_part.OUTCOMES,
+        grid(("code", "meaning"), ((f"`{c}`", says) for c, says in reasons.DELIVERY.items())),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -109,14 +114,14 @@ def _source(found: Contract, folder: Path) -> str:
         "Mapping": f"`sql/{found.mapping.sql}.sql`, gives `{found.mapping.emits}`",
         "Meters": ", ".join(f"`{meter}` in {unit}" for meter, unit in found.meters.items()),
         "Attribution": ", then ".join(f"`{one.rule}`" for one in found.attribution),
-        "Labels": f"{_names(found.labels.allowed)}; in daily totals: {_names(found.labels.daily)}",
+        "Labels": f"{names(found.labels.allowed)}; in daily totals: {names(found.labels.daily)}",
     }
     fields = document["schema"][0]["properties"]
     return (
         f"### {found.stream}\n\n{document.get('name', found.stream)}\n\n"
         + "\n".join(f"- **{name}**: {fact}" for name, fact in facts.items())
         + "\n\n"
-        + _grid(
+        + grid(
             ("field", "in the record", "type", "required", "privacy", "meaning"),
             (_field(one, found.reader) for one in fields),
         )
@@ -150,7 +155,7 @@ def _reader(reader: Reader) -> str:
 def _identity(found: Contract) -> str:
     if found.identity.scope == "positional":
         return "`positional`: ETag of the object and line"
-    return f"`{found.identity.scope}`: {_names(found.identity.columns)}"
+    return f"`{found.identity.scope}`: {names(found.identity.columns)}"
 
 
 def _sequence(found: Contract) -> str:
@@ -164,7 +169,7 @@ def _table(table: Table) -> str:
     rows = (
         (
             f"`{column.name}`",
-            f"{tables.TYPES[column.type][1]}",
+            f"{columns.TYPES[column.type][1]}",
             "yes" if column.nullable else "",
             column.meaning,
         )
@@ -172,8 +177,8 @@ def _table(table: Table) -> str:
     )
     return (
         f"### {table.name}\n\n- **Grain**: {table.grain}\n- **Partition**: "
-        f"{_names(table.partition)}\n- **Order of rows**: {_names(table.order)}\n\n"
-        + _grid(("column", "type", "may be null", "meaning"), rows)
+        f"{names(table.partition)}\n- **Order of rows**: {names(table.order)}\n\n"
+        + grid(("column", "type", "may be null", "meaning"), rows)
     )
 
 
@@ -207,25 +212,12 @@ def _suite(path: Path) -> str:
         (f"`{one['kwargs']['column']}`", one["severity"], one["meta"]["says"])
         for one in suite["expectations"]
     )
-    return f"### Rules of {suite['name']}\n\n" + _grid(("rule", "severity", "what it says"), rows)
+    return f"### Rules of {suite['name']}\n\n" + grid(("rule", "severity", "what it says"), rows)
 
 
 def _reasons(title: str, group: dict[str, str]) -> str:
     rows = ((f"`{code}`", meaning) for code, meaning in group.items())
-    return f"### {title}\n\n" + _grid(("code", "meaning"), rows)
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"
-
-
-def _grid(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(words: str) -> str:
-    return " ".join(words.split()).replace("|", "\\|")
+    return f"### {title}\n\n" + grid(("code", "meaning"), rows)
 
 
 if __name__ == "__main__":

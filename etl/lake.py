@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from etl.tables import Table
 
 ROW_GROUP_ROWS = 122_880
+BATCH_ROWS = 16_384
 UNIQUE = {
     "idempotency_key",
     "record_key",
@@ -110,3 +111,45 @@ def _options(table: Table) -> dict:
         "write_page_checksum": True,
         "store_schema": False,
     }
+
+
+def column_names(path: Path) -> list[str]:
+    """Columns of somebody else's Parquet file; raises pyarrow.ArrowInvalid where it is none."""
+    return pq.read_schema(path).names
+
+
+def batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """Row batches of a Parquet file in its own order, some of its columns, with their types."""
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(BATCH_ROWS, columns=list(columns))
+
+
+class Stream:
+    """One Parquet file of tables in the order in which they come; the bytes depend on the rows alone.
+
+    For rows that are in the table's total order already, whatever their number: nothing is sorted.
+    """
+
+    def __init__(self, path: Path, table: Table) -> None:
+        self._path, self._schema, self._rows = path, table.schema, 0
+        self._waiting: list[pa.Table] = []
+        self._writer = pq.ParquetWriter(path, table.schema, **_options(table))
+
+    def write(self, rows: pa.Table) -> None:
+        self._waiting.append(rows)
+        self._rows += rows.num_rows
+        while sum(one.num_rows for one in self._waiting) >= ROW_GROUP_ROWS:
+            whole = pa.concat_tables(self._waiting)
+            self._group(whole.slice(0, ROW_GROUP_ROWS))
+            self._waiting = [whole.slice(ROW_GROUP_ROWS)]
+
+    def close(self) -> File:
+        """The finished file; a stream without rows has a file too."""
+        if rest := [one for one in self._waiting if one.num_rows]:
+            self._group(pa.concat_tables(rest))
+        self._writer.close()
+        size = self._path.stat().st_size
+        return File(self._path, sha256_of(self._path), size, self._rows)
+
+    def _group(self, rows: pa.Table) -> None:
+        self._writer.write_table(shaped(rows, self._schema), row_group_size=ROW_GROUP_ROWS)

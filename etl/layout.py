@@ -48,6 +48,11 @@ def run_name(run: str) -> str:
     return clean if clean == run else f"{clean}-{hashlib.sha256(run.encode()).hexdigest()[:8]}"
 
 
+def kept(stream: str, sha256: str) -> str:
+    """Our copy of a landed object whose provider overwrites what it delivered."""
+    return f"_kept/{stream}/{sha256}"
+
+
 def validation(table: str, partition_name: str, sha256: str) -> str:
     return f"_validation/{table}/{partition_name}/{sha256[:16]}.json"
 

@@ -1,9 +1,12 @@
 """Questions about landing and lake that change nothing: what is covered, waiting, current."""
 
+from collections.abc import Callable
 from datetime import date
 
 from etl import (
+    billing_contract,
     catalog,
+    charge_map,
     contract,
     extract,
     layout,
@@ -37,7 +40,25 @@ def check_contract(stream: str) -> str:
     return found.version
 
 
-def covered(work: Work, base: Release) -> extract.Covered:
+def check_billing_contract(stream: str) -> str:
+    """The active version of a billing contract, checked the same way."""
+    env = settings.without_store()
+    found = billing_contract.load(env.contracts, stream)
+    with sql.connect(env) as engine:
+        charge_map.check(engine, found)
+    return found.version
+
+
+def contract_checks() -> list[tuple[str, Callable[[str], str]]]:
+    """Every stream that has a contract, and what checks it."""
+    billing = billing_contract.streams(settings.without_store().contracts)
+    return [
+        *((one, check_contract) for one in streams()),
+        *((one, check_billing_contract) for one in billing),
+    ]
+
+
+def covered(work: Work[contract.Contract], base: Release) -> extract.Covered:
     """What manifests of the release cover: landed date -> object key -> ETag."""
     found: extract.Covered = {}
     with work.scratch() as folder, sql.connect(work.settings) as engine:

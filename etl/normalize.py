@@ -5,12 +5,9 @@ pseudonymized: it cannot publish what it never gets. Every record of every objec
 refused, or part of a refused object; a tally an object proves it.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 
 import duckdb
@@ -21,6 +18,7 @@ from etl import lake, mapping, readers, sql
 from etl.contract import Contract
 from etl.errors import ContractError
 from etl.manifest import Count, Landed, ObjectResult
+from etl.parallel import side_by_side
 from etl.settings import Settings
 from etl.store import Store
 from etl.tables import QUARANTINE, USAGE_ARRIVAL
@@ -51,7 +49,7 @@ def normalize(
         ]
         for engine in engines:
             mapping.prepare(engine, contract)
-        for rows in _side_by_side(
+        for rows in side_by_side(
             engines, chunks, lambda engine, chunk: _rows(engine, contract, chunk, results)
         ):
             output.write(rows)
@@ -60,23 +58,6 @@ def normalize(
     for result in results:
         result.tallies(contract.stream)  # out of balance? then not a row of this batch is handed on
     return results
-
-
-def _side_by_side(
-    engines: list[duckdb.DuckDBPyConnection],
-    chunks: Iterable[pa.Table],
-    work: Callable[[duckdb.DuckDBPyConnection, pa.Table], Rows],
-) -> Iterator[Rows]:
-    """Work on as many chunks at once as there are engines; what came of them in their order."""
-    waiting: deque[Future[Rows]] = deque()
-    with ThreadPoolExecutor(len(engines)) as pool:
-        for engine, chunk in zip(cycle(engines), chunks, strict=False):
-            # the engine is free: what it did last is the oldest that waits
-            if len(waiting) == len(engines):
-                yield waiting.popleft().result()
-            waiting.append(pool.submit(work, engine, chunk))
-        for one in waiting:
-            yield one.result()
 
 
 def _rows(

@@ -79,6 +79,14 @@ def publish_replay(
     raise StaleInput(f"{stream}: {ATTEMPTS} other publishers were faster: run again")
 
 
+def publish_charges(lake: Store, base: int, run: str, tables: Changes, now: datetime) -> Release:
+    """Publish months, ledgers and control totals of one billing contract."""
+    release = commit(lake, Change(run, base, tables), now)
+    assert release is not None
+    follow(lake, release)
+    return release
+
+
 def follow(lake: Store, release: Release) -> None:
     """Move views.sql and catalog.duckdb on to this release, unless they are further already."""
     if not release.number:

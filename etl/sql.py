@@ -36,7 +36,8 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
             privacy.install(connection, settings.pii_key)
-            connection.execute((SQL / "macros.sql").read_text())
+            for words in ("macros", "billing_macros"):
+                connection.execute(model(words))
             yield connection
         finally:
             connection.close()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from etl import lake, layout, sql
 from etl.privacy import quote
@@ -38,24 +39,44 @@ class Staged:
         inputs: tuple[str, ...] = (),
     ) -> Entry | None:
         """Write the rows of `query` as the only file of a partition; no rows remove the partition."""
-        name = layout.partition(partition)
         file = lake.export(engine, query, table, self.folder / "export.parquet")
-        entry: Entry | None = None
-        if file is not None:
-            key = layout.data(table.name, name, file.sha256)
-            self.store.create_file(key, file.path, file.sha256)
-            entry = {
-                "files": [
-                    {"key": key, "sha256": file.sha256, "bytes": file.bytes, "rows": file.rows}
-                ],
-                "totals": control_totals(engine, table, file.path),
-                "contract": self.contract,
-                "key_id": self.key_id,
-                "inputs": sorted(inputs),
-            }
-            file.path.unlink()
+        if file is None:
+            self.remove(table, layout.partition(partition))
+            return None
+        totals = control_totals(engine, table, file.path)
+        return self.add_file(table, file, partition, inputs, totals)
+
+    def add_file(
+        self,
+        table: Table,
+        file: lake.File,
+        partition: Mapping[str, object],
+        inputs: tuple[str, ...] = (),
+        totals: Mapping[str, str] | None = None,
+    ) -> Entry:
+        """Upload a file as the only one of a partition; it is removed from scratch."""
+        name = layout.partition(partition)
+        key = layout.data(table.name, name, file.sha256)
+        self.store.create_file(key, file.path, file.sha256)
+        entry = {
+            "files": [{"key": key, "sha256": file.sha256, "bytes": file.bytes, "rows": file.rows}],
+            "totals": dict(totals or {}),
+            "contract": self.contract,
+            "key_id": self.key_id,
+            "inputs": sorted(inputs),
+        }
+        file.path.unlink()
         self.tables.setdefault(table.name, {})[name] = entry
         return entry
+
+    def add_rows(self, table: Table, rows: pa.Table, partition: Mapping[str, object]) -> None:
+        """A small table as the only file of a partition; no rows remove it."""
+        if not rows.num_rows:
+            return self.remove(table, layout.partition(partition))
+        stream = lake.Stream(self.folder / "rows.parquet", table)
+        stream.write(rows.sort_by([(name, "ascending") for name in table.order]))
+        self.add_file(table, stream.close(), partition)
+        return None
 
     def remove(self, table: Table, name: str) -> None:
         self.tables.setdefault(table.name, {})[name] = None

@@ -17,11 +17,12 @@ from etl import normalize as normalization
 from etl import publish as publication
 from etl import sweep as sweeping
 from etl import validate as validation
+from etl.contract import Contract
 from etl.lookup import build_streams, covered, query_hint, statement_text, streams
 from etl.manifest import ObjectResult
 from etl.store import Store
 from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
-from etl.validate import Subject
+from etl.validate import Subject, usage
 from etl.work import Begin, Work, begin, entries
 
 __all__ = [
@@ -91,7 +92,7 @@ def validate_arrivals(stream: str, run: str, begin: Begin = begin) -> dict:
         if entry is None or not arrivals:
             continue
         tallies = entries(tables, "tally", f"date={day}")
-        subject = Subject(
+        subject = usage(
             USAGE_ARRIVAL, work.contract, date.fromisoformat(day), None, arrivals, tallies
         )
         entry["validation"] = _validate(work, subject)
@@ -152,7 +153,7 @@ def validate(usage_date: date, stream: str, run: str, begin: Begin = begin) -> d
     for table, stage in ((USAGE_EVENT, "deduplicate"), (USAGE_DAILY, "aggregate")):
         for entry in filter(None, tables[table.name].values()):
             tallies = entries(tables, "tally", f"stage={stage}")
-            subject = Subject(table, work.contract, usage_date, usage_date, (entry,), tallies)
+            subject = usage(table, work.contract, usage_date, usage_date, (entry,), tallies)
             entry["validation"] = _validate(work, subject)
             results[table.name] = work.lake.url(entry["validation"])
     work.save(plan, str(usage_date), "validated.json")
@@ -205,7 +206,7 @@ def sweep(run: str, dry_run: bool = False) -> dict:
     }
 
 
-def _validate(work: Work, subject: Subject) -> str:
+def _validate(work: Work[Contract], subject: Subject) -> str:
     with work.scratch() as folder:
         return validation.validate(work.settings, work.lake, subject, folder)
 

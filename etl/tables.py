@@ -4,52 +4,9 @@ Times are UTC, `timestamp[us]` without zone. Quantities are decimal(38,9) in the
 Nothing that differs between two runs over the same landing enters a table.
 """
 
-from dataclasses import dataclass
-
-import pyarrow as pa
-
-TYPES = {
-    "string": (pa.string(), "VARCHAR"),
-    "bigint": (pa.int64(), "BIGINT"),
-    "integer": (pa.int32(), "INTEGER"),
-    "hash": (pa.uint64(), "UBIGINT"),
-    "date": (pa.date32(), "DATE"),
-    "timestamp": (pa.timestamp("us"), "TIMESTAMP"),
-    "quantity": (pa.decimal128(38, 9), "DECIMAL(38,9)"),
-    "labels": (pa.map_(pa.string(), pa.string()), "MAP(VARCHAR, VARCHAR)"),
-}
-
-
-@dataclass(frozen=True)
-class Column:
-    name: str
-    type: str
-    nullable: bool
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Table:
-    name: str
-    grain: str
-    partition: tuple[str, ...]
-    order: tuple[str, ...]
-    columns: tuple[Column, ...]
-
-    @property
-    def schema(self) -> pa.Schema:
-        return pa.schema([pa.field(c.name, TYPES[c.type][0], c.nullable) for c in self.columns])
-
-    @property
-    def sql_columns(self) -> dict[str, str]:
-        return {c.name: TYPES[c.type][1] for c in self.columns}
-
-
-def _columns(text: str) -> tuple[Column, ...]:
-    """One column a line: name, type (a question mark: may be null), meaning."""
-    rows = (line.split(None, 2) for line in text.strip().splitlines())
-    return tuple(Column(n, t.rstrip("?"), t.endswith("?"), meaning) for n, t, meaning in rows)
-
+from etl import charge_tables
+from etl.columns import Table
+from etl.columns import columns as _columns
 
 CANONICAL = """
 idempotency_key    string      identity of the row: sha256(record_key, U+001F, meter), hex
@@ -285,5 +242,6 @@ ALL = {
         MANIFEST,
         TALLY,
         USAGE_KEY,
+        *charge_tables.ALL,
     )
 }

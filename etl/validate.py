@@ -6,15 +6,16 @@ the whole partition, Great Expectations judges the counts, and the predicate its
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from etl import judge, layout, sql, staged
+from etl.billing_contract import BillingContract
 from etl.contract import Contract
 from etl.errors import QualityError
 from etl.release import Entry
@@ -24,22 +25,66 @@ from etl.tables import Table
 
 EXPECTATIONS = ROOT / "expectations"
 SHOWN_ROWS = 5
+PLACES = (("raw_object_key", "raw_line"), ("x_object_key", "x_row"))
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is judged: staged partitions of one table, and the tally that they must equal."""
+    """What is judged: staged partitions of one table, the tally that they must equal, and what else the
+    rules may name."""
 
     table: Table
-    contract: Contract
-    day: date
-    usage_date: date | None  # None: the partitions hold several usage dates
+    stream: str
+    part: str  # what tells this subject from others of its table and stream: a day or a month
+    moment: date  # stands in for the time of the run, so that equal data has equal pages
     entries: tuple[Entry, ...]
     tallies: tuple[Entry, ...]
+    inputs: Mapping[str, pa.Table]
 
     @property
     def name(self) -> str:
-        return f"{self.contract.stream}.{self.day}"
+        return f"{self.stream}.{self.part}"
+
+
+def usage(
+    table: Table,
+    contract: Contract,
+    day: date,
+    usage_date: date | None,
+    entries: tuple[Entry, ...],
+    tallies: tuple[Entry, ...],
+) -> Subject:
+    """Partitions of usage; without a usage date they hold several."""
+    scope = {
+        "stream": pa.array([contract.stream]),
+        "usage_date": pa.array([usage_date], pa.date32()),
+        "late_window_days": pa.array([contract.discovery.late_window_days]),
+        "allowed_labels": pa.array([list(contract.labels.allowed)], pa.list_(pa.string())),
+    }
+    meters = {"meter": list(contract.meters), "unit": list(contract.meters.values())}
+    inputs = {
+        "scope": pa.table(scope),
+        "meter_unit": pa.table(meters),
+        "attribution_rule": pa.table({"rule": [one.rule for one in contract.attribution]}),
+    }
+    return Subject(table, contract.stream, str(day), day, entries, tallies, inputs)
+
+
+def charges(table: Table, contract: BillingContract, partition: str, entry: Entry) -> Subject:
+    """One partition of charge or charge_daily."""
+    values = {k.removeprefix("x_"): v for k, v in layout.partition_values(partition).items()}
+    period = values["billing_period"]
+    scope = {name: [values[name]] for name in ("provider", "billing_period", "stream")}
+    part = ".".join([period, *([values["delivery"]] if "delivery" in values else [])])
+    return Subject(
+        table,
+        contract.stream,
+        part,
+        date.fromisoformat(f"{period}-01"),
+        (entry,),
+        (),
+        {"scope": pa.table(scope)},
+    )
 
 
 def validate(settings: Settings, lake: Store, subject: Subject, folder: Path) -> str:
@@ -51,7 +96,7 @@ def validate(settings: Settings, lake: Store, subject: Subject, folder: Path) ->
     with sql.connect(settings) as engine:
         _bind(engine, lake, subject, folder)
         violations = _violations(engine, suite)
-        moment = datetime(subject.day.year, subject.day.month, subject.day.day, tzinfo=UTC)
+        moment = datetime.combine(subject.moment, time(), UTC)
         results = judge.judge(suite, violations, subject.name, moment, folder / "site")
         docs = _upload_docs(lake, subject, folder / "site")
         failed = [one for one in results if not one["success"] and one["severity"] == "critical"]
@@ -61,32 +106,18 @@ def validate(settings: Settings, lake: Store, subject: Subject, folder: Path) ->
 
 
 def _bind(engine: duckdb.DuckDBPyConnection, lake: Store, subject: Subject, folder: Path) -> None:
-    """Everything that a rule may name: staged, scope, expected_column, expected_total, meter_unit, attribution_rule."""
-    contract = subject.contract
+    """Everything that a rule may name: staged, tally, expected_column, expected_total, the inputs."""
     staged.give(engine, lake, "staged", subject.table.name, list(subject.entries), folder)
     staged.give(engine, lake, "tally", "tally", list(subject.tallies), folder)
     engine.execute("""
         CREATE OR REPLACE TEMP VIEW expected_total AS
         SELECT meter, unit, sum(rows_out)::BIGINT AS n, sum(quantity_out)::DECIMAL(38,9) AS quantity
         FROM tally WHERE meter IS NOT NULL GROUP BY ALL HAVING n > 0""")
-    engine.execute(
-        "CREATE OR REPLACE TEMP TABLE scope AS SELECT ? AS stream, ?::DATE AS usage_date, "
-        "? AS late_window_days, ?::VARCHAR[] AS allowed_labels",
-        [
-            contract.stream,
-            subject.usage_date,
-            contract.discovery.late_window_days,
-            list(contract.labels.allowed),
-        ],
-    )
+    for name, rows in subject.inputs.items():
+        engine.register(name, rows)
     columns = subject.table.sql_columns
     engine.register(
         "expected_column", pa.table({"name": list(columns), "type": list(columns.values())})
-    )
-    meters = {"meter": list(contract.meters), "unit": list(contract.meters.values())}
-    engine.register("meter_unit", pa.table(meters))
-    engine.register(
-        "attribution_rule", pa.table({"rule": [one.rule for one in contract.attribution]})
     )
 
 
@@ -122,7 +153,7 @@ def _message(
         + _lineage(engine, subject, rules[one["rule"]])
         for one in failed
     ]
-    where = f"{subject.table.name} of {subject.contract.stream}, {subject.day}"
+    where = f"{subject.table.name} of {subject.stream}, {subject.part}"
     return (
         f"{where}: {len(failed)} expectations failed, nothing was published: "
         + "; ".join(lines)
@@ -131,13 +162,15 @@ def _message(
 
 
 def _lineage(engine: duckdb.DuckDBPyConnection, subject: Subject, meta: dict) -> str:
-    if "bad_rows" not in meta or "raw_line" not in subject.table.sql_columns:
+    columns = subject.table.sql_columns
+    place = next((pair for pair in PLACES if set(pair) <= columns.keys()), None)
+    if "bad_rows" not in meta or place is None:
         return ""
-    found = sql.rows(
-        engine,
-        f"SELECT raw_object_key, raw_line FROM staged WHERE {meta['bad_rows']} ORDER BY ALL LIMIT {SHOWN_ROWS}",
-    )
-    return ", first at " + ", ".join(f"{row['raw_object_key']}:{row['raw_line']}" for row in found)
+    key, line = place
+    found = engine.execute(
+        f"SELECT {key}, {line} FROM staged WHERE {meta['bad_rows']} ORDER BY ALL LIMIT {SHOWN_ROWS}"
+    ).fetchall()
+    return ", first at " + ", ".join(f"{one}:{number}" for one, number in found)
 
 
 def _upload_docs(lake: Store, subject: Subject, site: Path) -> str:
@@ -156,14 +189,14 @@ def _keep(lake: Store, subject: Subject, results: list[dict], docs: str) -> str:
     """Results as JSON under the hash of their content: equal data gives an equal key."""
     body = {
         "table": subject.table.name,
-        "stream": subject.contract.stream,
-        "day": str(subject.day),
+        "stream": subject.stream,
+        "day": subject.part,
         "files": sorted(_hashes(subject.entries)),
         "docs": docs,
         "results": results,
     }
     data = json.dumps(body, sort_keys=True, indent=1).encode()
-    name = layout.partition({"stream": subject.contract.stream, "day": subject.day})
+    name = layout.partition({"stream": subject.stream, "day": subject.part})
     key = layout.validation(subject.table.name, name, hashlib.sha256(data).hexdigest())
     lake.write(key, data)
     return key

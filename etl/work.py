@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Generic, TypeVar
 
 from etl import bounds, layout, manifest, privacy, release, settings
 from etl import contract as contracts
+from etl.billing_contract import BillingContract
 from etl.contract import Contract
 from etl.errors import SettingError, SourceError
 from etl.manifest import Landed
@@ -18,16 +20,18 @@ from etl.settings import Settings
 from etl.staged import Staged
 from etl.store import Store
 
+C = TypeVar("C", Contract, BillingContract)
+
 
 @dataclass(frozen=True)
-class Work:
+class Work(Generic[C]):
     """One stream of one run: its settings, stores and contract, and its keys below _work/."""
 
     run: str
     settings: Settings
     landing: Store
     lake: Store
-    contract: Contract
+    contract: C
     replay: dict = field(default_factory=dict)  # what etl/draft.py keeps of a replay
 
     @property
@@ -116,7 +120,7 @@ class Work:
         )
 
 
-def begin(stream: str, run: str) -> Work:
+def begin(stream: str, run: str) -> Work[Contract]:
     """Read settings and contract from the environment."""
     env = settings.from_environment()
     return Work(

@@ -64,7 +64,7 @@ def rows_of(table: tables.Table, rows: Rows) -> pa.Table:
 
 def rows_like(columns: Mapping[str, str], rows: Rows) -> pa.Table:
     """Rows in columns that are given as SQL types."""
-    arrow = {kind: one for one, kind in tables.TYPES.values()} | {"BLOB": pa.binary()}
+    arrow = {kind: one for one, kind in columns.TYPES.values()} | {"BLOB": pa.binary()}
     return pa.Table.from_pylist(rows, pa.schema([(n, arrow[kind]) for n, kind in columns.items()]))
 
 

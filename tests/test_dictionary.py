@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from etl import dictionary
-from etl.reasons import GROUPS, REASONS
+from etl import dictionary, markdown
+from etl.reasons import DELIVERY, GROUPS, REASONS
 
 ROOT = Path(__file__).parent.parent
 CHECKED_IN = ROOT / "docs" / "data-dictionary.md"
@@ -42,13 +42,32 @@ def test_the_header_of_a_model_is_read_whole():
 
 
 def test_a_pipe_in_a_cell_does_not_break_its_row():
-    grid = dictionary._grid(("code", "meaning"), [("`a|b`", "one\n  sentence")])
+    grid = markdown.grid(("code", "meaning"), [("`a|b`", "one\n  sentence")])
 
     assert grid.splitlines()[-1] == r"| `a\|b` | one sentence |"
 
 
 def test_every_reason_that_the_code_can_give_is_explained_and_none_is_stale():
     assert found_reasons() == REASONS.keys()
+
+
+def test_every_outcome_of_a_delivery_is_explained_and_none_is_stale():
+    library = {path.stem: path.read_text() for path in (ROOT / "etl").glob("*.py")}
+    text = "".join(library.values())
+    given = re.findall(r'Refused\(\s*"(\w+)"', text)
+    given += re.findall(r'\.at\(\s*(?:SEEN|REJECTED|SUPERSEDED), "(\w+)"', text)
+    given += re.findall(r"""['"]'?(time_not_readable|not_json|no_value)\b""", library["charge_map"])
+    given += re.findall(r"'(amount_\w+)'", (ROOT / "sql" / "billing_macros.sql").read_text())
+    # what the readers of usage say of an object or a line, they say of a bill's too
+    given += [
+        "object_not_gzip",
+        "object_truncated",
+        "object_too_large",
+        "line_too_long",
+        "not_utf8",
+    ]
+
+    assert set(given) == DELIVERY.keys()
 
 
 def test_a_reason_stands_in_one_group_only():

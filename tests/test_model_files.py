@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from etl import billing_contract
+from etl.settings import ROOT
 from etl.sql import SQL
 
 TESTS = Path(__file__).parent
@@ -17,7 +19,12 @@ def named() -> set[str]:
     folders = "|".join(sorted(path.name for path in SQL.iterdir() if path.is_dir()))
     run = set(re.findall(rf'"((?:{folders})/\w+)"', text))
     mapped = {f"normalize/{stream}" for stream in re.findall(r'normalized\(\s*"(\w+)"', text)}
-    return run | mapped | ({"macros"} if (TESTS / "test_model_macros.py").exists() else set())
+    bills = {
+        billing_contract.load(ROOT / "contracts", stream).mapping.sql
+        for stream in re.findall(r'[^_]mapped\(\s*"(\w+)"', text)
+    }
+    words = {"macros", "billing_macros"} if (TESTS / "test_model_macros.py").exists() else set()
+    return run | mapped | bills | words
 
 
 def test_every_model_is_run_by_a_test_of_models():
@@ -29,7 +36,7 @@ def test_no_test_names_a_model_that_does_not_exist():
 
 
 def test_every_macro_is_tried_by_its_name():
-    macros = re.findall(r"MACRO (\w+)\(", (SQL / "macros.sql").read_text())
+    macros = re.findall(r"MACRO (\w+)\(", "".join(path.read_text() for path in SQL.glob("*.sql")))
     tried = (TESTS / "test_model_macros.py").read_text()
 
     assert [one for one in macros if f"{one}(" not in tried] == []

@@ -1,7 +1,7 @@
-"""sql/macros.sql: each word alone. A wrong value must be impossible; NULL is the way to say no."""
+"""sql/macros.sql, sql/billing_macros.sql: each word alone. A wrong value must be impossible; NULL says no."""
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from hashlib import sha256
 
 import pytest
@@ -184,3 +184,96 @@ def test_a_part_that_is_missing_or_holds_the_separator_gives_no_key(parts):
 def test_the_key_hash_is_the_first_64_bits_of_the_key():
     assert value("key_hash('ffffffffffffffff' || repeat('0', 48))") == 2**64 - 1
     assert value("key_hash(NULL)") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("1.5", "1.5"),
+        ("-0.0712345678", "-0.0712345678"),
+        ("5e-06", "0.000005"),
+        ("2.323760000E-9", "0.00000000232376"),
+        ("99999999999999999", "99999999999999999"),
+        ("1.2345678901234567e-05", "0.000012345678901235"),
+        ("0.0000000000000000005", "0"),
+        ("0.0000000000000000015", "0.000000000000000002"),
+        ("-0.0000000000000000015", "-0.000000000000000002"),
+        ("-1.00000000000000000150000", "-1.000000000000000002"),
+        ("1e-40", "0"),
+        ("1e30", None),
+        ("100000000000000000", None),
+        ("12345678901.1234567890123456789", None),
+        ("NaN", None),
+        ("1,5", None),
+        ("", None),
+    ],
+)
+def test_an_amount_is_exact_or_rounded_half_to_even_and_says_so(text, amount):
+    found = value("long_amount(?)", text)
+
+    assert found == (None if amount is None else Decimal(amount))
+    if found is None:
+        problem = (
+            "amount_too_large" if text[:1].isdigit() and "," not in text else "amount_not_a_number"
+        )
+        assert value("amount_problem(?)", text) == problem
+    else:
+        with localcontext(prec=60):
+            rest = value("amount_rest(?)", text) or 0
+            assert found + rest == Decimal(text).quantize(Decimal("1e-28"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.decimals(-(10**9), 10**9, places=None, allow_nan=False).filter(lambda d: abs(d) >= 1e-20))
+def test_no_amount_loses_a_digit_that_the_rest_does_not_name(number):
+    text = f"{number:.28f}"
+    rounded, rest = value("long_amount(?)", text), value("amount_rest(?)", text)
+
+    with localcontext(prec=60):
+        assert rounded + (rest or 0) == Decimal(text)
+        assert rounded == Decimal(text).quantize(Decimal("1e-18"))  # half to even is the default
+    assert value("is_long_amount(?)", text) == (rest is not None)
+    if rest is None:
+        assert value("exact_amount(?)", text) == rounded
+    assert value("rounded_amount(wide_amount(?))", text) == rounded
+    if value("is_short_amount(?)", text):
+        assert value("exact_amount(?)", text) == Decimal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2023-11-13T10:00Z", datetime(2023, 11, 13, 10)),
+        ("2023-11-13T11:00:00.000Z", datetime(2023, 11, 13, 11)),
+        ("2026-10-01 01:00:00+00:00", datetime(2026, 10, 1, 1)),
+        ("2026-10-01T00:00:00+02:00", datetime(2026, 9, 30, 22)),
+        ("2018-06-20 00:00:00", datetime(2018, 6, 20)),
+        ("2026-10-01", datetime(2026, 10, 1)),
+        ("9/3/2023", datetime(2023, 9, 3)),
+        ("20261001T000000.000Z", datetime(2026, 10, 1)),
+        ("31/12/2023", None),
+        ("2026-13-01", None),
+        ("1. 10. 2026", None),
+        ("", None),
+    ],
+)
+def test_the_times_of_bills(text, moment):
+    assert value("billing_timestamp(?)", text) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "json"),
+    [
+        ('{"a":1}', '{"a":1}'),
+        ("[]", "[]"),
+        ('"k": "v","k2": "v2"', '{"k": "v","k2": "v2"}'),
+        ("[{'name': 'x', 'full_name': None}]", '[{"name": "x", "full_name": null}]'),
+        ("team=a", None),
+        ('"a word"', None),
+        ("7", None),
+    ],
+)
+def test_json_as_bills_write_it(text, json):
+    assert value("billing_json(?)", text) == json
+    if text.startswith("[{'"):
+        assert value("python_json(?)", text) == json

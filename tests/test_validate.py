@@ -12,7 +12,7 @@ import pytest
 from etl import contract, judge, settings, sql, tables, validate
 from etl.errors import QualityError
 from etl.settings import ROOT
-from etl.validate import EXPECTATIONS, Subject
+from etl.validate import EXPECTATIONS
 from tests.conftest import Lake, decide
 from tests.events import DAY, evening, event, key, lines
 
@@ -204,7 +204,7 @@ def engine(object_store):
 def stage(engine, table: str, rows: list[dict], without: str | None = None) -> None:
     """Bind literal rows as `staged`; the tally is that of the good row."""
     noun = tables.ALL[table]
-    subject = Subject(noun, contract.load(ROOT / "contracts", "app_usage"), DAY, DAY, (), ())
+    subject = validate.usage(noun, contract.load(ROOT / "contracts", "app_usage"), DAY, DAY, (), ())
     with TemporaryDirectory() as folder:
         validate._bind(engine, None, subject, Path(folder))
     selects = " UNION ALL ".join(

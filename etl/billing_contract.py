@@ -1,0 +1,164 @@
+"""contracts/billing/<stream>/<version>.yaml -> frozen objects: how one provider delivers its bill.
+
+An ODCS v3.1 document as for usage; our own keys are the custom properties `billing.*`. A schema property is
+a column of the export: `physicalName` lists the names under which it is known, divided by `|`, compared
+without case, spaces, `_` and `/`; `prefix*` gathers all columns with that prefix into one JSON object.
+`logicalType: number` reads it as an exact amount, `timestamp` as a UTC time; `required` columns must be there.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from etl import layout
+from etl.contract import DATE_PARTS, Document, Part, Property, judged
+from etl.errors import ContractError
+
+FOLDER = "billing"
+
+
+class BillingReader(Part):
+    """How bytes become rows of text. `null_tokens` are texts that mean no value, besides the empty one."""
+
+    format: Literal["csv", "parquet", "json_lines"]
+    compression: Literal["gzip", "none"] = "none"
+    null_tokens: tuple[str, ...] = ()
+    max_object_bytes: int = Field(default=8 << 30, gt=0)
+    max_columns: int = Field(default=2000, gt=0)
+    max_line_bytes: int = Field(default=8 << 20, gt=0)
+
+
+class ManifestKeys(Part):
+    """Where a manifest says what: dotted paths into its JSON. `objects` lists texts, or objects with a
+    name, bytes and rows each; null where a manifest states a number means that it is not known."""
+
+    id: str
+    objects: str
+    name: str | None = None
+    bytes: str | None = None
+    rows: str | None = None
+    total_rows: str | None = None
+    submitted: str | None = None
+    period_start: str | None = None
+    period_end: str | None = None
+    dataset_version: str | None = None
+
+
+class Discovery(Part):
+    """Where deliveries lie below the landing prefix: `path` of manifests, or of objects where there is no
+    manifest. `*` is one path segment, `**` any number of them; case does not count.
+
+    `replace`: each delivery holds its whole month again, the newest complete one wins. `append`: each adds
+    rows; the objects of one folder belong together and are complete once `marker` lies beside them.
+    """
+
+    path: str
+    kind: Literal["replace", "append"]
+    manifest: ManifestKeys | None = None
+    marker: str | None = None
+    bucket: str | None = None  # that a manifest must name
+    prefix: str = ""  # of landing before the keys that a manifest names
+    stable_minutes: int = Field(default=0, ge=0)
+    overwrites: bool = False
+    dataset_version: str | None = None
+    closes_after_days: int = Field(default=15, ge=0)
+    alarm_after_hours: int = Field(default=36, gt=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Discovery":
+        if self.marker and (self.manifest or self.kind != "append"):
+            raise ValueError("marker belongs to deliveries that append and have no manifest")
+        if self.kind == "append" and self.manifest:
+            raise ValueError("deliveries that append have no manifest: name a marker")
+        if self.kind == "replace" and not self.states_period:
+            raise ValueError("the month must be in path ({yyyy}, {MM}) or in manifest.period_start")
+        return self
+
+    @property
+    def states_period(self) -> bool:
+        in_path = "{yyyy}" in self.path and "{MM}" in self.path
+        return in_path or bool(self.manifest and self.manifest.period_start)
+
+    @property
+    def regex(self) -> re.Pattern[str]:
+        pieces = re.split(r"(\{yyyy\}|\{MM\}|\{dd\}|\*\*/|\*)", self.path)
+        return re.compile("".join(map(_piece, pieces)), re.IGNORECASE)
+
+    @property
+    def head(self) -> str:
+        """Literal start of the path, to list by; its case is that of the contract."""
+        return re.split(r"[*{]", self.path, maxsplit=1)[0]
+
+
+class Mapping(Part):
+    sql: str = Field(pattern=r"^normalize/[a-z0-9_]+$")
+    emits: Literal["charge/1"]
+
+
+class Control(Part):
+    """Columns of the export that the provider's own total is made of."""
+
+    cost: str
+    credits: str | None = None
+    category: str
+    currency: str
+
+
+class BillingContract(Document):
+    properties: tuple[Property, ...]
+    provider: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    reader: BillingReader
+    discovery: Discovery
+    mapping: Mapping
+    control: Control
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "BillingContract":
+        names = {one.name for one in self.properties}
+        named = {self.control.cost, self.control.category, self.control.currency}
+        if unknown := named - names:
+            raise ValueError(f"billing.control names unknown properties: {sorted(unknown)}")
+        if hidden := sorted(one.name for one in self.properties if one.privacy == "hash"):
+            raise ValueError(f"{hidden}: a bill knows the privacy classes none and drop")
+        return self
+
+
+def load(folder: Path, stream: str) -> BillingContract:
+    """The active version of one billing contract; ContractError names file, key and reason."""
+    versions = [parse(path) for path in sorted((folder / FOLDER / stream).glob("*.yaml"))]
+    active = [one for one in versions if one.active]
+    if len(active) != 1:
+        raise ContractError(
+            f"{folder / FOLDER / stream}: exactly one version must have status: active, "
+            f"found {len(active)}"
+        )
+    return active[0]
+
+
+def streams(folder: Path) -> list[str]:
+    """Streams that have a billing contract, by folder name."""
+    own = folder / FOLDER
+    return layout.stream_names(own) if own.is_dir() else []
+
+
+def parse(path: Path) -> BillingContract:
+    try:
+        return _parsed(path, path.read_text())
+    except OSError as error:
+        raise ContractError(f"{path}: cannot be read: {error}") from error
+
+
+@cache
+def _parsed(path: Path, text: str) -> BillingContract:
+    return judged(path, text, BillingContract, "billing.")
+
+
+def _piece(piece: str) -> str:
+    if piece == "**/":
+        return "(?:[^/]+/)*"
+    if piece == "*":
+        return "[^/]*"
+    return DATE_PARTS.get(piece.strip("{}")) or re.escape(piece)

@@ -1,0 +1,50 @@
+"""Questions about bills that change nothing: deliveries, and what moved between two releases."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from etl import billing_contract, delivery, release, settings, sql, staged
+from etl.charge_tables import CHARGE
+from etl.delivery import Delivery
+from etl.errors import SettingError
+from etl.release import Release
+from etl.store import Store
+
+
+def streams() -> list[str]:
+    return billing_contract.streams(settings.without_store().contracts)
+
+
+def deliveries(stream: str) -> list[Delivery]:
+    """Every delivery of a contract that the current release knows, oldest first."""
+    if stream not in streams():
+        raise SettingError(
+            f"there is no billing contract for {stream}: known are {', '.join(streams())}"
+        )
+    env = settings.from_environment()
+    lake = Store(env.lake)
+    with TemporaryDirectory(dir=env.scratch) as folder:
+        return delivery.ledger(env, lake, release.current(lake), stream, Path(folder))
+
+
+def diff(provider: str, billing_period: str, first: int, last: int | None) -> list[dict]:
+    """What moved of a provider's month from one release to another, by day, account and service.
+
+    The same comparison as the ledger keeps, of any two releases; amounts are decimals.
+    """
+    env = settings.from_environment()
+    lake = Store(env.lake)
+    old = release.load(lake, first)
+    new = release.current(lake) if last is None else release.load(lake, last)
+    with TemporaryDirectory(dir=env.scratch) as folder, sql.connect(env) as engine:
+        for view, found in (("published_charge", old), ("charge", new)):
+            entries = _charges(found, provider, billing_period)
+            staged.give(engine, lake, view, CHARGE.name, entries, Path(folder) / view)
+        sql.create(engine, "moved", "charge/charge_restatement", replaced=first, closed=0, cause="")
+        return sql.rows(engine, "FROM moved ORDER BY ALL")
+
+
+def _charges(found: Release, provider: str, billing_period: str) -> list[release.Entry]:
+    return staged.partitions(
+        found, CHARGE.name, x_provider=provider, x_billing_period=billing_period
+    )

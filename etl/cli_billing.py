@@ -1,0 +1,102 @@
+"""usage-export billing …: deliveries of bills, from a shell."""
+
+import argparse
+from collections.abc import Callable
+
+from etl.errors import SettingError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add `billing` and its own commands."""
+    says = "read what providers billed, and what became of each delivery"
+    billing = commands.add_parser("billing", help=says, description=says)
+    own = billing.add_subparsers(required=True, metavar="command")
+
+    ingest = _command(own, "ingest", _ingest, "load the newest complete deliveries of a contract")
+    ingest.add_argument("stream", metavar="contract")
+    ingest.add_argument("--period", type=_month, help="only this month, YYYY-MM, and load it again")
+
+    listed = _command(own, "deliveries", _deliveries, "every delivery and what became of it")
+    listed.add_argument("stream", metavar="contract", nargs="?", help="default: all")
+
+    diff = _command(own, "diff", _diff, "what moved in a month between two releases")
+    diff.add_argument("provider")
+    diff.add_argument("period", type=_month, help="YYYY-MM")
+    diff.add_argument("--from", dest="first", type=int, required=True, help="release")
+    diff.add_argument("--to", dest="last", type=int, help="release, default: the current one")
+
+
+def _command(
+    commands: argparse._SubParsersAction, name: str, run: Command, says: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=says, description=says)
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _month(text: str) -> str:
+    year, dash, month = text.partition("-")
+    if not (dash and len(year) == 4 and year.isdecimal() and month in MONTHS):
+        raise argparse.ArgumentTypeError(f"{text} is no month: write YYYY-MM")
+    return text
+
+
+MONTHS = {f"{n:02d}" for n in range(1, 13)}
+
+
+def _ingest(options: argparse.Namespace) -> int:
+    from etl import billing
+
+    done = billing.ingest(options.stream, f"cli-billing-{options.stream}", options.period)
+    for delivery, outcome in done["deliveries"].items():
+        print(f"{options.stream}: {delivery}: {outcome}")
+    for period, sums in done["months"].items():
+        listed = ", ".join(f"{name} {value}" for name, value in sums.items())
+        print(f"{options.stream} {period}: {listed}")
+    if not done["deliveries"]:
+        print(f"{options.stream}: nothing new")
+    print(f"release {done['release']}")
+    return 0
+
+
+def _deliveries(options: argparse.Namespace) -> int:
+    from etl import billing_lookup
+
+    streams = [options.stream] if options.stream else billing_lookup.streams()
+    for stream in streams:
+        for one in billing_lookup.deliveries(stream):
+            why = f" ({one.reason}: {one.detail})" if one.reason else ""
+            rows = "" if one.rows is None else f", {one.rows:,} rows"
+            print(
+                f"{stream} {one.billing_period} {one.submitted_at:%Y-%m-%d %H:%M} "
+                f"{one.delivery_id}: {one.state}{why}{rows}, {one.objects} objects, {one.bytes:,} bytes"
+            )
+            if one.unknown_columns:
+                print(f"  columns that the contract does not name: {one.unknown_columns}")
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from etl import billing_lookup
+
+    if options.last is not None and options.last < options.first:
+        raise SettingError(f"--to {options.last} lies before --from {options.first}")
+    moved = billing_lookup.diff(options.provider, options.period, options.first, options.last)
+    for row in moved:
+        print(
+            f"{row['charge_date']} {row['billing_account_id']} {row['sub_account_id'] or '-'} "
+            f"{row['service_name']}: {row['old_billed_cost']:f} -> {row['new_billed_cost']:f} "
+            f"{row['billing_currency']} ({row['billed_difference']:+f}), "
+            f"{row['rows_added']} lines added, {row['rows_removed']} removed, {row['rows_changed']} changed"
+        )
+    totals: dict = {}
+    for row in moved:
+        currency = row["billing_currency"]
+        totals[currency] = totals.get(currency, 0) + row["billed_difference"]
+    for currency, total in sorted(totals.items()):
+        print(f"together {total:+f} {currency}")
+    if not moved:
+        print(f"{options.provider} {options.period}: nothing moved")
+    return 0

@@ -1,0 +1,99 @@
+"""Delivered columns -> one text expression a property of the contract, whatever the export calls them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from etl.billing_contract import BillingContract
+from etl.contract import Property
+from etl.delivery import Refused
+from etl.privacy import quote
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of an object hold which property, and which nobody asked for."""
+
+    of: Mapping[str, tuple[str, ...]]
+    unknown: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return sorted({name for names in self.of.values() for name in names})
+
+
+def resolve(contract: BillingContract, header: Sequence[str]) -> Columns:
+    """Find each property among delivered column names; raises Refused where a required one is missing."""
+    known = {_plain(name): name for name in header}
+    found: dict[str, tuple[str, ...]] = {}
+    for one in contract.properties:
+        aliases = [_plain(alias) for alias in one.path.split("|")]
+        if one.path.endswith("*"):
+            head = aliases[0].removesuffix("*")
+            found[one.name] = tuple(n for p, n in known.items() if p.startswith(head) and p != head)
+            continue
+        found[one.name] = tuple(known[alias] for alias in aliases if alias in known)[:1]
+        if one.required and not found[one.name] and contract.reader.format != "json_lines":
+            raise Refused("missing_column", one.path.split("|")[0])
+    used = {name for names in found.values() for name in names}
+    return Columns(found, tuple(sorted(set(header) - used)))
+
+
+def text(
+    contract: BillingContract, one: Property, columns: Columns, types: Mapping[str, str]
+) -> str:
+    if contract.reader.format == "json_lines":
+        extracted = [
+            f"json_extract_string(line, {quote('$.' + path)})" for path in one.path.split("|")
+        ]
+        return _null(contract, f"coalesce({', '.join(extracted)}, NULL)")
+    names = columns.of[one.name]
+    if one.path.endswith("*"):
+        return _gathered(contract, one, names, types)
+    if not names:
+        return "NULL::VARCHAR"
+    return _null(contract, _as_text(names[0], types))
+
+
+def _gathered(
+    contract: BillingContract, one: Property, names: Sequence[str], types: Mapping[str, str]
+) -> str:
+    """Columns of one prefix as a JSON object: the rest of the name to the value, without nulls."""
+    skip = len(one.path) - 1
+    entries = ", ".join(
+        f"{{'key': {quote(name[skip:])}, 'value': {_null(contract, _as_text(name, types))}}}"
+        for name in sorted(names)
+    )
+    if not entries:
+        return "NULL::VARCHAR"
+    kept = f"list_filter([{entries}], lambda one: one.value IS NOT NULL)"
+    return f"CASE WHEN len({kept}) > 0 THEN to_json(map_from_entries({kept}))::VARCHAR END"
+
+
+def _as_text(name: str, types: Mapping[str, str]) -> str:
+    """Doubles by their shortest form; times as ISO; nested values as JSON."""
+    kind, column = types[name], quoted(name)
+    if kind == "VARCHAR":
+        return column
+    if kind.startswith("TIMESTAMP"):
+        return f"strftime({column}::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.%fZ')"
+    if kind.startswith(("MAP", "STRUCT")) or kind.endswith("]"):
+        return f"to_json({column})::VARCHAR"
+    return f"{column}::VARCHAR"
+
+
+def _null(contract: BillingContract, text: str) -> str:
+    for token in ("", *contract.reader.null_tokens):
+        text = f"nullif({text}, {quote(token)})"
+    return text
+
+
+def _plain(name: str) -> str:
+    """A column name without case, spaces, `_` and `/`; of `Kosten (Cost)` what stands in parentheses."""
+    inside = re.search(r"\(([^()]+)\)\s*$", name)
+    return re.sub(r"[\s_/]", "", inside[1] if inside else name).lower().removeprefix("\ufeff")
+
+
+def quoted(name: str) -> str:
+    """A SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,135 @@
+"""A provider's delivery of one month: what it holds, how far it came, and the ledger of all of them."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from etl import layout, sql, staged
+from etl.charge_tables import DELIVERY
+from etl.release import Release
+from etl.settings import Settings
+from etl.store import Pinned, Store
+
+SEEN, COMPLETE, LOADED = "seen", "complete", "loaded"
+SUPERSEDED, REJECTED = "superseded", "rejected"
+
+
+class Refused(Exception):
+    """A delivery is not loaded: rejected, or seen only as yet. `reason` is its stable code, `detail` names
+    object, row or column."""
+
+    def __init__(self, reason: str, detail: str | None = None, state: str = REJECTED) -> None:
+        super().__init__(reason, detail, state)
+        self.reason, self.detail, self.state = reason, detail, state
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """As the ledger keeps it; `parts` are the objects to read, known only while it lies in landing."""
+
+    stream: str
+    provider: str
+    billing_period: str
+    delivery_id: str
+    state: str
+    submitted_at: datetime
+    schema_version: str = ""
+    reason: str | None = None
+    detail: str | None = None
+    manifest_key: str | None = None
+    objects: int = 0
+    bytes: int = 0
+    rows: int | None = None
+    rows_stated: int | None = None
+    last_day: date | None = None
+    unknown_columns: str | None = None
+    content_hash: str | None = None
+    manifest_etag: str | None = None
+    parts: tuple[Pinned, ...] = ()
+
+    @property
+    def short_id(self) -> str:
+        return short_id(self.delivery_id)
+
+    @property
+    def place(self) -> str:
+        """Where an object or folder that stands for itself lies: the id without its version."""
+        return self.delivery_id.rpartition("@")[0]
+
+    def at(self, state: str, reason: str | None = None, detail: str | None = None) -> "Delivery":
+        return replace(self, state=state, reason=reason, detail=detail)
+
+    def to_json(self) -> dict:
+        parts = [asdict(one) | {"delivered_at": str(one.delivered_at)} for one in self.parts]
+        times = {
+            "submitted_at": str(self.submitted_at),
+            "last_day": self.last_day and str(self.last_day),
+        }
+        return asdict(self) | times | {"parts": parts}
+
+
+def from_json(one: dict) -> Delivery:
+    parts = tuple(
+        Pinned(**part | {"delivered_at": datetime.fromisoformat(part["delivered_at"])})
+        for part in one["parts"]
+    )
+    submitted = datetime.fromisoformat(one["submitted_at"])
+    last = date.fromisoformat(one["last_day"]) if one["last_day"] else None
+    return Delivery(**one | {"parts": parts, "submitted_at": submitted, "last_day": last})
+
+
+def short_id(delivery_id: str) -> str:
+    """First 16 hex digits of sha256(delivery_id): the partition of its charges."""
+    return hashlib.sha256(delivery_id.encode()).hexdigest()[:16]
+
+
+def ledger(
+    settings: Settings, lake: Store, base: Release, stream: str, folder: Path
+) -> list[Delivery]:
+    """Every delivery of a stream that a release knows, oldest first."""
+    entries = staged.partitions(base, DELIVERY.name, stream=stream)
+    names = ", ".join(one.name for one in fields(Delivery) if one.name in DELIVERY.sql_columns)
+    with sql.connect(settings) as engine:
+        staged.give(engine, lake, "delivery", DELIVERY.name, entries, folder / "ledger")
+        found = sql.rows(engine, f"SELECT {names} FROM delivery ORDER BY submitted_at, delivery_id")
+    return [Delivery(**row) for row in found]
+
+
+def table(deliveries: Iterable[Delivery]) -> pa.Table:
+    """Rows of the ledger."""
+    names = DELIVERY.sql_columns
+    rows = [{name: getattr(one, name) for name in names} for one in deliveries]
+    return pa.Table.from_pylist(rows, DELIVERY.schema)
+
+
+def is_closed(billing_period: str, moment: datetime, closes_after_days: int) -> bool:
+    """Whether a month was closed at a moment: so many days after its end."""
+    return moment >= period_end(billing_period) + timedelta(days=closes_after_days)
+
+
+def period_start(billing_period: str) -> datetime:
+    return datetime.strptime(billing_period, "%Y-%m")
+
+
+def period_end(billing_period: str) -> datetime:
+    start = period_start(billing_period)
+    return (start + timedelta(days=32)).replace(day=1)
+
+
+def partition(one: Delivery, billing_period: str) -> str:
+    """Name of the partition of a delivery's charges of one month."""
+    return layout.partition(partition_columns(one, billing_period))
+
+
+def partition_columns(one: Delivery, billing_period: str) -> dict[str, Any]:
+    return {
+        "x_provider": one.provider,
+        "x_billing_period": billing_period,
+        "x_stream": one.stream,
+        "x_delivery": one.short_id,
+    }

@@ -1,0 +1,203 @@
+"""Landing -> the deliveries that lie there, each judged by its provider's rule: complete or not, and why.
+
+Nothing is read but manifests. A manifest's files are those it names, never those of its folder.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from etl.billing_contract import BillingContract
+from etl.delivery import COMPLETE, REJECTED, SEEN, Delivery, Refused
+from etl.errors import SourceError
+from etl.store import Pinned, Store
+
+HEADS_AT_ONCE = 8
+
+
+def discover(landing: Store, contract: BillingContract, now: datetime) -> list[Delivery]:
+    """Deliveries of a contract, oldest first; their objects are pinned where they are complete."""
+    where, pattern = contract.discovery, contract.discovery.regex
+    keys = sorted(key for key in landing.list(where.head) if pattern.fullmatch(key))
+    if where.manifest:
+        found = [_by_manifest(landing, contract, key) for key in keys]
+    elif where.marker:
+        found = _by_folder(landing, contract, keys)
+    else:
+        found = [_by_object(landing, contract, key, now) for key in keys]
+    by_id = {one.delivery_id: one for one in found}  # a manifest may lie there twice
+    return sorted(by_id.values(), key=lambda one: (one.submitted_at, one.delivery_id))
+
+
+def _by_manifest(landing: Store, contract: BillingContract, key: str) -> Delivery:
+    pinned = landing.pin(key)
+    body = landing.read(key)
+    found = Delivery(
+        contract.stream,
+        contract.provider,
+        _period_of_path(contract, key) or pinned.delivered_at.strftime("%Y-%m"),
+        f"{key}@{pinned.etag}",
+        COMPLETE,
+        pinned.delivered_at,
+        schema_version=contract.version,
+        manifest_key=key,
+        manifest_etag=pinned.etag,
+    )
+    try:
+        document = json.loads(body.data if body else b"")
+        return _stated(landing, contract, document, found)
+    except Refused as problem:
+        return found.at(problem.state, problem.reason, problem.detail)
+    except (ValueError, RecursionError) as error:
+        return found.at(REJECTED, "manifest_not_readable", str(error)[:200])
+
+
+def _stated(landing: Store, contract: BillingContract, document: Any, found: Delivery) -> Delivery:
+    """What a manifest says of its delivery, checked against what lies in landing."""
+    keys = contract.discovery.manifest
+    assert keys is not None
+    values: dict[str, Any] = {
+        "delivery_id": str(_get(document, keys.id) or found.delivery_id),
+        "billing_period": _period(_get(document, keys.period_start)) or found.billing_period,
+        "submitted_at": _moment(_get(document, keys.submitted)) or found.submitted_at,
+        "rows_stated": _count(_get(document, keys.total_rows)),
+    }
+    found = replace(found, **values)
+    try:
+        _refuse_scope(contract, document)
+        entries = _get(document, keys.objects)
+        if not isinstance(entries, list):
+            raise Refused("manifest_not_readable", f"{keys.objects} is no list")
+        parts = _parts(landing, contract, entries)
+    except Refused as problem:
+        return found.at(problem.state, problem.reason, problem.detail)
+    size = sum(one.size_bytes for one in parts)
+    return replace(found, parts=parts, objects=len(parts), bytes=size)
+
+
+def _refuse_scope(contract: BillingContract, document: Any) -> None:
+    """Part of a month, or another version of the data set, never stands for the month."""
+    keys, wanted = contract.discovery.manifest, contract.discovery.dataset_version
+    assert keys is not None
+    version = _get(document, keys.dataset_version)
+    if wanted and version != wanted:
+        raise Refused("dataset_version", f"{version}, the contract reads {wanted}")
+    start = _moment(_get(document, keys.period_start))
+    if start and start.day != 1:
+        raise Refused("partial_month", f"begins on {start.date()}")
+    end = _moment(_get(document, keys.period_end))
+    if start and end and (end - start) > timedelta(days=32):
+        raise Refused("several_months", f"{start.date()} to {end.date()}")
+
+
+def _parts(landing: Store, contract: BillingContract, entries: list) -> tuple[Pinned, ...]:
+    keys = contract.discovery.manifest
+    assert keys is not None
+    names = [str(_get(one, keys.name) if keys.name else one) for one in entries]
+    if len(set(names)) < len(names):
+        raise Refused("repeated_object", "the manifest names an object twice")
+    found = _pin(landing, (_key(contract, name) for name in names))
+    for entry, pinned in zip(entries, found, strict=True):
+        size = _count(_get(entry, keys.bytes))
+        if size is not None and size != pinned.size_bytes:
+            detail = f"{pinned.key} has {pinned.size_bytes} bytes, the manifest says {size}"
+            raise Refused("object_size", detail, SEEN)
+    return tuple(found)
+
+
+def _key(contract: BillingContract, name: str) -> str:
+    """Landing key of what a manifest calls s3://bucket/key, or key."""
+    if name.startswith("s3://"):
+        bucket, _, name = name.removeprefix("s3://").partition("/")
+        if contract.discovery.bucket and bucket != contract.discovery.bucket:
+            raise Refused("foreign_bucket", bucket)
+    return contract.discovery.prefix + name
+
+
+def _pin(landing: Store, keys: Iterable[str]) -> list[Pinned]:
+    try:
+        with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
+            return list(pool.map(landing.pin, keys))
+    except SourceError as error:  # the object that a manifest names is not there yet
+        raise Refused("object_missing", str(error), SEEN) from error
+
+
+def _by_folder(landing: Store, contract: BillingContract, keys: list[str]) -> list[Delivery]:
+    """One delivery a folder, complete once its marker lies beside the objects."""
+    marker = contract.discovery.marker
+    folders: dict[str, list[str]] = {}
+    for key in keys:
+        if not key.endswith(f"/{marker}"):
+            folders.setdefault(key.rpartition("/")[0], []).append(key)
+    found = []
+    for folder, names in sorted(folders.items()):
+        parts = tuple(_pin(landing, names))
+        one = _standing_for_itself(contract, folder, parts)
+        complete = landing.exists(f"{folder}/{marker}")
+        found.append(one if complete else one.at(SEEN, "no_marker", f"{folder}/{marker}"))
+    return found
+
+
+def _by_object(landing: Store, contract: BillingContract, key: str, now: datetime) -> Delivery:
+    """An object that stands for itself; complete once it has not changed for a while."""
+    pinned = landing.pin(key)
+    one = _standing_for_itself(contract, key, (pinned,))
+    stable = pinned.delivered_at + timedelta(minutes=contract.discovery.stable_minutes)
+    return one if now >= stable else one.at(SEEN, "not_stable", f"until {stable}")
+
+
+def _standing_for_itself(
+    contract: BillingContract, place: str, parts: tuple[Pinned, ...]
+) -> Delivery:
+    arrived = max(one.delivered_at for one in parts)
+    versions = "\n".join(f"{one.key} {one.etag}" for one in parts)
+    return Delivery(
+        contract.stream,
+        contract.provider,
+        _period_of_path(contract, parts[0].key) or arrived.strftime("%Y-%m"),
+        f"{place}@{hashlib.sha256(versions.encode()).hexdigest()[:16]}",
+        COMPLETE,
+        arrived,
+        schema_version=contract.version,
+        objects=len(parts),
+        bytes=sum(one.size_bytes for one in parts),
+        parts=parts,
+    )
+
+
+def _period_of_path(contract: BillingContract, key: str) -> str | None:
+    match = contract.discovery.regex.fullmatch(key)
+    groups = match.groupdict() if match else {}
+    return f"{groups['yyyy']}-{groups['MM']}" if {"yyyy", "MM"} <= groups.keys() else None
+
+
+def _get(document: Any, path: str | None) -> Any:
+    """Value at a dotted path; None where there is none."""
+    for name in path.split(".") if path else ():
+        document = document.get(name) if isinstance(document, dict) else None
+    return document if path else None
+
+
+def _count(value: Any) -> int | None:
+    """A stated number; null means that it is not known, never zero."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _moment(value: Any) -> datetime | None:
+    """ISO 8601, extended or basic, as naive UTC."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise Refused("manifest_not_readable", f"{value[:40]} is no time") from None
+    return moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta(0))
+
+
+def _period(value: Any) -> str | None:
+    moment = _moment(value)
+    return moment.strftime("%Y-%m") if moment else None

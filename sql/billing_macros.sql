@@ -1,0 +1,62 @@
+-- Words of the billing road; made once for each connection, after macros.sql.
+
+-- Amounts of a bill. Most fit 64 bits; a cast to 128 costs fifty times as much.
+CREATE OR REPLACE TEMP MACRO is_short_amount(text) AS
+regexp_full_match(text, '-?\d{1,6}(\.\d{1,12})?');
+
+-- Text -> decimal(38,28) below 10^10: holds the digits of a provider's double, and rounds what lies beyond 28 places.
+CREATE OR REPLACE TEMP MACRO wide_amount(text) AS
+CASE WHEN is_short_amount(text) THEN try_cast(text AS DECIMAL(18,12))::DECIMAL(38,28)
+    WHEN is_number(text) THEN try_cast(text AS DECIMAL(38,28)) END;
+
+-- decimal(38,28) -> decimal(38,18), half to even. The list of one only names the text, which is used often.
+CREATE OR REPLACE TEMP MACRO rounded_amount(wide) AS
+list_transform([wide::VARCHAR], lambda text: left(text, -10)::DECIMAL(38,18)
+    + CASE WHEN right(text, 10) > '5000000000'
+        OR (right(text, 10) = '5000000000' AND left(text, -10)[-1] IN ('1', '3', '5', '7', '9'))
+    THEN CASE WHEN text[1] = '-' THEN -1 ELSE 1 END ELSE 0 END * 0.000000000000000001::DECIMAL(38,18)
+)[1]::DECIMAL(38,18);
+
+-- Text of at most 18 decimal places -> decimal(38,18) below 10^17, exactly or not at all.
+CREATE OR REPLACE TEMP MACRO exact_amount(text) AS
+CASE WHEN is_short_amount(text) THEN try_cast(text AS DECIMAL(18,12))::DECIMAL(38,18)
+    WHEN is_number(text) AND abs(try_cast(text AS DECIMAL(38,18))) < 100000000000000000::DECIMAL(38,18)
+    THEN try_cast(text AS DECIMAL(38,18)) END;
+
+-- Whether exact_amount would round; asked of a whole column, because few columns have such digits.
+CREATE OR REPLACE TEMP MACRO is_long_amount(text) AS
+CASE WHEN length(text) > 19 OR contains(text, 'e') OR contains(text, 'E')
+THEN coalesce(decimal_places(text) > 18, false) ELSE false END;
+
+-- Text of any number of places -> decimal(38,18): what has more than 18 is rounded half to even, and below 10^10.
+CREATE OR REPLACE TEMP MACRO long_amount(text) AS
+CASE WHEN is_long_amount(text) THEN rounded_amount(wide_amount(text)) ELSE exact_amount(text) END;
+
+-- Why a text gave no amount.
+CREATE OR REPLACE TEMP MACRO amount_problem(text) AS
+CASE WHEN is_number(text) THEN 'amount_too_large' ELSE 'amount_not_a_number' END;
+
+-- What long_amount rounded away: the text has this much more.
+CREATE OR REPLACE TEMP MACRO amount_rest(text) AS
+CASE WHEN is_long_amount(text) THEN wide_amount(text) - rounded_amount(wide_amount(text))::DECIMAL(38,28) END;
+
+-- The times that providers write in bills, all of them UTC: ISO 8601 with or without zone, seconds or time of
+-- day, its basic form, and month/day/year.
+CREATE OR REPLACE TEMP MACRO billing_timestamp(text) AS
+CASE WHEN regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?Z?')
+    OR regexp_full_match(text, '\d{4}-\d{2}-\d{2}') THEN try_cast(text AS TIMESTAMP)
+    WHEN regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\dZ?')
+    THEN try_cast(rtrim(text, 'Z') || ':00' AS TIMESTAMP)
+    WHEN regexp_full_match(text, '\d{1,2}/\d{1,2}/\d{4}') THEN try_strptime(text, '%m/%d/%Y')
+    WHEN regexp_full_match(text, '\d{8}T\d{6}(\.\d{1,6})?Z') THEN try_strptime(text[1:15], '%Y%m%dT%H%M%S')
+    ELSE utc_timestamp(text) END;
+
+-- Python's notation of lists and dictionaries as JSON; texts that hold quotes do not become valid.
+CREATE OR REPLACE TEMP MACRO python_json(text) AS
+replace(replace(replace(replace(text, '''', '"'), ': None', ': null'), ': True', ': true'), ': False', ': false');
+
+-- JSON as providers write it into a text column: as it is, an object without its braces, or Python's notation.
+CREATE OR REPLACE TEMP MACRO billing_json(text) AS
+CASE WHEN json_valid(text) AND text[1] IN ('{', '[') THEN text
+    WHEN text[1] = '"' AND json_valid('{' || text || '}') THEN '{' || text || '}'
+    WHEN text[1] IN ('{', '[') AND json_valid(python_json(text)) THEN python_json(text) END;

@@ -1,0 +1,176 @@
+"""From landed deliveries to released charges: one truth a month, and every cent of it accounted for."""
+
+import json
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from etl import billing
+from tests.bills import bill, land, line
+from tests.conftest import SHARED_DATA
+
+BILLS = SHARED_DATA.parent / "billing"
+CUR2 = BILLS / "aws" / "cur2_derived"
+FIRST, SECOND = datetime(2026, 10, 20, 6), datetime(2026, 10, 21, 6)
+shared = pytest.mark.skipif(not BILLS.is_dir(), reason="the shared sample data is not here")
+
+
+pytestmark = pytest.mark.usefixtures("quick_judge")
+
+
+def states(lake) -> dict[str, tuple]:
+    found = lake.rows("SELECT * FROM delivery ORDER BY submitted_at, delivery_id")
+    return {
+        row["delivery_id"].split("/")[-1].split("@")[0]: (row["state"], row["reason"])
+        for row in found
+    }
+
+
+def billed(lake) -> dict[str, Decimal]:
+    found = lake.rows(
+        "SELECT billing_currency, sum(billed_cost)::DECIMAL(38,18) AS cost FROM charge GROUP BY 1"
+    )
+    return {row["billing_currency"]: row["cost"] for row in found}
+
+
+def test_a_newer_delivery_replaces_its_month_and_says_what_moved(lake):
+    # given a loaded month
+    land(lake, "one.csv", bill(line(), line(BilledCost="0.000000000000000001")), FIRST)
+    billing.ingest("aws_focus", "first")
+    before = billed(lake)
+
+    # when a delivery comes in which a line costs more
+    land(
+        lake, "two.csv", bill(line(BilledCost="3"), line(BilledCost="0.000000000000000001")), SECOND
+    )
+    billing.ingest("aws_focus", "second")
+
+    # then the month is the newer one, and the difference is in the ledger
+    assert before == {"USD": Decimal("1.250000000000000001")}
+    assert billed(lake) == {"USD": Decimal("3.000000000000000001")}
+    assert states(lake) == {
+        "one.csv": ("superseded", "newer_delivery"),
+        "two.csv": ("loaded", None),
+    }
+    (moved,) = lake.rows("SELECT * FROM charge_restatement")
+    assert (moved["old_billed_cost"], moved["billed_difference"]) == (
+        before["USD"],
+        Decimal("1.75"),
+    )
+    assert (moved["closed"], moved["replaced"]) == (0, 1)
+
+    # and where nothing new came, nothing changes
+    release = lake.release()
+    billing.ingest("aws_focus", "third")
+    assert lake.release() == release
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        (bill(), ("rejected", "empty")),
+        (b"", ("rejected", "object_empty")),
+        (b"\xff\xfe\n", ("rejected", "object_not_utf8")),
+        (bill(line(BilledCost="much")), ("rejected", "amount_not_a_number")),
+        (bill(line(BilledCost="1e25")), ("rejected", "amount_too_large")),
+        (bill(line(BilledCost="")), ("rejected", "no_value")),
+        (bill(line(ChargePeriodStart="yesterday")), ("rejected", "time_not_readable")),
+        (bill(line(Tags="team=a")), ("rejected", "not_json")),
+        (bill(line(BillingPeriodStart="2026-09-01T00:00:00Z")), ("rejected", "wrong_period")),
+        (bill(line(ChargePeriodStart="2026-10-01T00:00:00Z")), ("rejected", "partial_month")),
+        (bill(line()).replace(b"BilledCost", b"Cost"), ("rejected", "missing_column")),
+        (bill(line()).replace(b"SubAccountName", b"billedcost"), ("rejected", "repeated_column")),
+        (bill(line()).replace(b"0456", b"0456,,,,"), ("rejected", "object_not_csv")),
+        (bill(line(**{f"x_{n}": "" for n in range(2000)})), ("rejected", "too_many_columns")),
+        (bill(line()), ("superseded", "same_content")),
+    ],
+    ids=lambda one: one[1] if isinstance(one, tuple) else "",
+)
+def test_what_is_no_good_month_never_replaces_one(lake, body, outcome):
+    land(lake, "good.csv", bill(line()), FIRST)
+    billing.ingest("aws_focus", "first")
+    before = lake.release().body["tables"]["charge"]
+
+    land(lake, "other.csv", body, SECOND)
+    billing.ingest("aws_focus", "second")
+
+    assert states(lake) == {"good.csv": ("loaded", None), "other.csv": outcome}
+    assert lake.release().body["tables"]["charge"] == before
+    assert billed(lake) == {"USD": Decimal("1.25")}
+
+
+def test_an_older_delivery_never_replaces_a_newer_one(lake):
+    land(lake, "newer.csv", bill(line()), SECOND)
+    billing.ingest("aws_focus", "first")
+    land(lake, "older.csv", bill(line(BilledCost="9")), FIRST)
+    billing.ingest("aws_focus", "second")
+
+    assert states(lake)["older.csv"] == ("superseded", "older_than_loaded")
+    assert billed(lake) == {"USD": Decimal("1.25")}
+
+
+def test_what_the_provider_overwrites_is_kept_byte_for_byte(lake):
+    body = bill(line())
+    land(lake, "one.csv", body, FIRST)
+    billing.ingest("aws_focus", "first")
+
+    (kept,) = [row["kept_key"] for row in lake.rows("SELECT kept_key FROM delivery_object")]
+    assert lake.read(kept) == body
+
+
+def test_what_was_filled_or_rounded_stands_on_the_row(lake):
+    land(
+        lake,
+        "one.csv",
+        bill(line(BilledCost="1.0000000000000000015", ListCost="", ServiceCategory="")),
+        FIRST,
+    )
+    billing.ingest("aws_focus", "first")
+
+    (row,) = lake.rows("SELECT billed_cost, list_cost, service_category, x_changes FROM charge")
+    assert row["billed_cost"] == Decimal("1.000000000000000002")
+    assert row["list_cost"] == Decimal("1.25")
+    assert row["x_changes"] == {
+        "rounded:billed_cost": "1.0000000000000000015",
+        "filled:list_cost": "",
+        "filled:service_category": "",
+    }
+    # and the sum of the text is kept whole
+    (source,) = lake.rows("SELECT source_cost FROM charge_control WHERE stage = 'source'")
+    assert Decimal(source["source_cost"]) == Decimal("1.0000000000000000015")
+
+
+def land_cur2(lake, number: int) -> None:
+    folder = CUR2 / f"delivery-{number}"
+    at = datetime(2023, 11, 8 + 7 * (number - 1), 6)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            lake.land(f"billing/aws/cur2/{path.relative_to(folder)}", path.read_bytes(), at)
+
+
+@shared
+@pytest.mark.shared_data
+def test_three_deliveries_of_a_real_month_come_out_to_the_last_digit(lake):
+    truth = json.loads((CUR2 / "control-totals.json").read_text())
+    for number in (1, 2, 3):
+        land_cur2(lake, number)
+        billing.ingest("aws_cur2", f"delivery-{number}")
+
+        found = lake.rows("SELECT * FROM charge_control WHERE stage = 'source' ORDER BY category")
+        expected = truth[f"delivery-{number}"]
+        assert sum(row["rows"] for row in found) == expected["rows"]
+        assert {row["category"]: Decimal(row["source_cost"]) for row in found} == {
+            kind: Decimal(cost) for kind, cost in expected["by_line_item_type"].items()
+        }
+        total = Decimal(expected["line_item_unblended_cost"])
+        for table in ("charge", "charge_daily"):
+            (row,) = lake.rows(f"SELECT sum(billed_cost)::DECIMAL(38,18) AS cost FROM {table}")
+            assert row["cost"] == total
+
+    # of the lines of the first delivery the second re-rated two; the third added a credit and a refund
+    changed = """SELECT replaced, sum(rows_changed)::INT AS n, sum(rows_removed)::INT AS gone
+        FROM charge_restatement GROUP BY 1 ORDER BY 1"""
+    assert [tuple(row.values()) for row in lake.rows(changed)] == [(1, 2, 0), (2, 0, 0)]
+    added = lake.rows("SELECT sum(rows_added)::INT AS n FROM charge_restatement WHERE replaced = 2")
+    assert added == [{"n": 2}]

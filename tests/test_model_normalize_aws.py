@@ -1,0 +1,145 @@
+"""normalize/aws_cur: costs by line type, as AWS documents them, from either form of the report."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.bills import mapped
+
+PERIOD = {
+    "bill_billing_period_start_date": "2026-10-01T00:00:00Z",
+    "bill_billing_period_end_date": "2026-11-01T00:00:00Z",
+    "line_item_usage_start_date": "2026-10-02T00:00:00Z",
+    "line_item_usage_end_date": "2026-10-02T01:00:00Z",
+}
+AMOUNTS = (
+    *("line_item_unblended_cost", "line_item_net_unblended_cost", "pricing_public_on_demand_cost"),
+    *("savings_plan_savings_plan_effective_cost", "savings_plan_total_commitment_to_date"),
+    *("savings_plan_used_commitment", "reservation_effective_cost"),
+    "reservation_unused_amortized_upfront_fee_for_billing_period",
+    "reservation_unused_recurring_fee",
+)
+LINE = {
+    **PERIOD,
+    **dict.fromkeys(AMOUNTS),
+    "bill_payer_account_id": "012345678901",
+    "line_item_usage_account_id": "000000000007",
+    "line_item_currency_code": "USD",
+    "line_item_line_item_type": "Usage",
+    "line_item_product_code": "AmazonEC2",
+    "line_item_unblended_cost": "1.5",
+    "line_item_usage_amount": "3",
+    "pricing_unit": "Hrs",
+    "product_sku": "SKU",
+    "reservation_reservation_a_r_n": None,
+    "savings_plan_savings_plan_a_r_n": None,
+}
+PLAN = {"savings_plan_savings_plan_a_r_n": "arn:plan"}
+RESERVED = {"reservation_reservation_a_r_n": "arn:reserved"}
+
+
+def one(**values: str) -> dict:
+    (row,) = mapped("aws_cur2", LINE | values)
+    assert row["row_problem"] is None
+    return row
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "category", "billed", "effective"),
+    [
+        ("Usage", {}, "Usage", "1.5", "1.5"),
+        ("Usage", {"line_item_net_unblended_cost": "1.2"}, "Usage", "1.2", "1.2"),
+        ("Tax", {}, "Tax", "1.5", "1.5"),
+        ("Credit", {"line_item_unblended_cost": "-2"}, "Credit", "-2", "-2"),
+        ("Refund", {"line_item_unblended_cost": "-2"}, "Adjustment", "-2", "-2"),
+        ("BundledDiscount", {"line_item_unblended_cost": "-2"}, "Adjustment", "-2", "-2"),
+        ("ANewKind", {}, "Adjustment", "1.5", "1.5"),
+        (
+            "SavingsPlanCoveredUsage",
+            PLAN | {"savings_plan_savings_plan_effective_cost": "0.9"},
+            *("Usage", "0", "0.9"),
+        ),
+        (
+            "SavingsPlanNegation",
+            PLAN | {"line_item_unblended_cost": "-1.5"},
+            "Adjustment",
+            "0",
+            "0",
+        ),
+        (
+            "SavingsPlanRecurringFee",
+            PLAN
+            | {
+                "savings_plan_total_commitment_to_date": "1.5",
+                "savings_plan_used_commitment": "0.9",
+            },
+            *("Purchase", "1.5", "0.6"),
+        ),
+        ("SavingsPlanUpfrontFee", PLAN, "Purchase", "1.5", "0"),
+        (
+            "DiscountedUsage",
+            RESERVED | {"line_item_unblended_cost": "0", "reservation_effective_cost": "0.7"},
+            *("Usage", "0", "0.7"),
+        ),
+        (
+            "RIFee",
+            RESERVED
+            | {
+                "reservation_unused_amortized_upfront_fee_for_billing_period": "0.1",
+                "reservation_unused_recurring_fee": "0.2",
+            },
+            *("Purchase", "1.5", "0.3"),
+        ),
+        ("Fee", RESERVED, "Purchase", "1.5", "0"),
+        ("Fee", {}, "Purchase", "1.5", "1.5"),
+    ],
+)
+def test_each_kind_of_line_has_its_costs(kind, given, category, billed, effective):
+    row = one(line_item_line_item_type=kind, **given)
+
+    assert row["charge_category"] == category
+    assert (row["billed_cost"], row["effective_cost"]) == (Decimal(billed), Decimal(effective))
+    assert row["x_charge_type"] == kind
+
+
+def test_a_month_of_a_savings_plan_is_billed_once_and_spread_whole():
+    # given: an hour of 1.50 on demand, covered by 0.90 of a commitment of 1.00
+    rows = mapped(
+        "aws_cur2",
+        LINE
+        | PLAN
+        | {
+            "line_item_line_item_type": "SavingsPlanCoveredUsage",
+            "savings_plan_savings_plan_effective_cost": "0.9",
+        },
+        LINE
+        | PLAN
+        | {"line_item_line_item_type": "SavingsPlanNegation", "line_item_unblended_cost": "-1.5"},
+        LINE
+        | PLAN
+        | {
+            "line_item_line_item_type": "SavingsPlanRecurringFee",
+            "line_item_unblended_cost": "1",
+            "savings_plan_total_commitment_to_date": "1",
+            "savings_plan_used_commitment": "0.9",
+        },
+    )
+
+    assert sum(row["billed_cost"] for row in rows) == Decimal(1)
+    assert sum(row["effective_cost"] for row in rows) == Decimal(1)
+    assert sum(row["x_source_cost"] for row in rows) == Decimal(1)
+
+
+def test_accounts_keep_their_zeros_and_tax_has_no_sku():
+    row = one(line_item_line_item_type="Tax")
+
+    assert (row["billing_account_id"], row["sub_account_id"]) == ("012345678901", "000000000007")
+    assert (row["sku_id"], row["pricing_quantity"], row["pricing_unit"]) == (None, None, None)
+
+
+def test_what_was_filled_is_said():
+    known, unknown = one(), one(line_item_product_code="SomethingNew")
+
+    assert known["x_changes"] == {"filled:list_cost": "", "filled:sub_account_name": ""}
+    assert unknown["service_category"] == "Other"
+    assert "filled:service_category" in unknown["x_changes"]

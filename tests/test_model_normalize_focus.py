@@ -1,0 +1,47 @@
+"""normalize/focus: FOCUS columns as they are, and what a vendor left out filled and said so."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from tests.bills import line, mapped
+
+
+def test_every_column_of_the_export_arrives_under_its_name():
+    (row,) = mapped("aws_focus", line(SkuId="S", Tags='{"a": "b"}', x_Own="ours"))
+
+    assert row["row_problem"] is None
+    assert (row["billed_cost"], row["list_cost"]) == (Decimal("1.25"), Decimal(2))
+    assert (row["billing_account_id"], row["sku_id"], row["tags"]) == ("0123", "S", '{"a": "b"}')
+    assert row["charge_period_start"] == datetime(2026, 10, 2)
+    assert (row["provider_name"], row["service_provider_name"]) == ("AWS", "AWS")
+    assert (row["publisher_name"], row["host_provider_name"]) == ("AWS", "AWS")
+    assert row["x_changes"] == {}
+
+
+def test_names_of_focus_1_3_are_read_too():
+    given = line(ServiceProviderName="AWS", HostProviderName="Elsewhere")
+    del given["ProviderName"], given["PublisherName"]
+    (row,) = mapped("aws_focus", given)
+
+    assert (row["provider_name"], row["publisher_name"]) == ("AWS", "Elsewhere")
+    assert row["host_provider_name"] == "Elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "filled"),
+    [
+        ("EffectiveCost", "effective_cost", Decimal("1.25")),
+        ("ContractedCost", "contracted_cost", Decimal("1.25")),
+        ("ListCost", "list_cost", Decimal("1.25")),
+        ("ServiceCategory", "service_category", "Other"),
+        ("InvoiceIssuerName", "invoice_issuer_name", "AWS"),
+        ("PublisherName", "publisher_name", "AWS"),
+    ],
+)
+def test_what_a_vendor_left_out_is_filled_and_said(column, name, filled):
+    (row,) = mapped("aws_focus", line(**{column: "NULL"}))
+
+    assert row[name] == filled
+    assert row["x_changes"] == {f"filled:{name}": ""}
