@@ -1,6 +1,7 @@
 """The command usage-export: the same stages that the DAGs run, from a shell.
 
-Exit 0: done. Exit 1: it could not be done; the message says what, where and what to do next.
+Exit 0: done. Exit 1: it could not be done, or not for every object; the message says what, where and what
+to do next.
 """
 
 import argparse
@@ -96,21 +97,28 @@ def _command(
 
 def _ingest(options: argparse.Namespace) -> int:
     from etl import lookup, pages, stages
+    from etl.privacy import mask
 
     _known(options.stream, lookup.streams())
     last = options.to or options.landed
     if last < options.landed:
         raise SettingError(f"--to {last} lies before --landed {options.landed}")
     days: set[str] = set()
+    unread: list[dict] = []
     for n in range((last - options.landed).days + 1):
         landed = options.landed + timedelta(days=n)
-        done = stages.ingest(options.stream, landed, f"cli-ingest-{options.stream}-{landed}")
+        run = f"cli-ingest-{options.stream}-{landed}"
+        done = stages.ingest(options.stream, landed, run)
         print(f"{options.stream} landed {landed}: {_shown(done)}", flush=True)
         days |= set(done["usage_dates"])
         pages.write_statement(landed)
+        unread += stages.unread(options.stream, run)
     for day in sorted(days):
         print(f"next: usage-export build --usage-date {day} --stream {options.stream}")
-    return 0
+    for one in unread:
+        told = f"not read ({one['reason']}): {one['key']}: {one['said']}"
+        print(shown.lines(mask(told)), file=sys.stderr)
+    return 1 if unread else 0
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -206,10 +214,11 @@ def _status(_: argparse.Namespace) -> int:
     print(f"release {found['release']}, made {found['created_at'] or 'never'}")
     print(f"usage dates waiting to be built: {', '.join(found['pending']) or 'none'}")
     for stream, keys in found["backlog"].items():
-        print(
-            f"{stream}: {len(keys)} landed objects not read yet"
-            + "".join(f"\n  {shown.value(key)}" for key in keys[:10])
-        )
+        unread = found["unread"][stream]
+        named = [*unread, *(key for key in keys if key not in unread)]
+        print(f"{stream}: {len(named)} landed objects not read yet")
+        for key in named[:10]:
+            print(f"  {shown.value(key)}" + (f" ({unread[key]})" if key in unread else ""))
     if found["unmatched"]:
         print(f"{len(found['unmatched'])} landed objects that no contract's path matches:")
         print("".join(f"  {shown.value(key)}\n" for key in found["unmatched"][:10]), end="")

@@ -1,24 +1,25 @@
 """Batches of normalized rows -> the partitions of their landed dates, sorted, hashed and uploaded.
 
 A landed date is made whole from all its objects, so its files depend on landing alone: not on how objects
-were batched, in which order they were read, or on what earlier runs had seen.
+were batched, in which order they were read, or on what earlier runs had seen. Only where an object cannot be
+read now do they hold what was published of it before (etl/carried.py).
 """
 
 from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from etl import sql, tally
+from etl import carried, sql, tally, unread
+from etl.batch import Read
 from etl.contract import Contract
 from etl.manifest import ObjectResult
 from etl.privacy import quote
 from etl.release import Release
 from etl.settings import Settings
 from etl.staged import Staged
-from etl.tables import MANIFEST, QUARANTINE, TALLY, USAGE_ARRIVAL, USAGE_KEY
+from etl.tables import MANIFEST, QUARANTINE, TALLY, UNREAD, USAGE_ARRIVAL, USAGE_KEY
 from etl.tally import Tally
 
 KEYS = """
@@ -32,23 +33,32 @@ def collect(
     contract: Contract,
     base: Release,
     dates: Iterable[date],
-    results: list[ObjectResult],
-    accepted: list[Path],
-    refused: list[Path],
+    read: Read,
     staged: Staged,
 ) -> list[Tally]:
-    """Stage all partitions of these landed dates; partitions of `base` that are no more are removed."""
-    tallies = [one for result in results for one in result.tallies(contract.stream)]
+    """Stage all partitions of these landed dates; partitions of `base` that are no more are removed.
+
+    What `base` holds of objects that could not be read now stays in their dates as it is.
+    """
+    stream, days = contract.stream, sorted(dates)
+    tallies = [one for result in read.results for one in result.tallies(stream)]
     with sql.connect(settings) as engine:
         like = {"accepted": USAGE_ARRIVAL.sql_columns, "refused": QUARANTINE.sql_columns}
-        sql.give(engine, {"accepted": accepted, "refused": refused}, like)
-        engine.execute(f"CREATE TEMP VIEW arrival AS {_arrival(contract)}")
-        for landed in sorted(dates):
-            mine = [one for one in results if one.landed.landed_date == landed]
+        sql.give(engine, {"accepted": read.accepted, "refused": read.refused}, like)
+        missed = [one.key for one in read.unread]
+        carried.give(engine, staged.store, base, stream, days, missed, staged.folder)
+        engine.execute(
+            f"CREATE TEMP VIEW arrival AS {_arrival(contract)} "
+            "UNION ALL BY NAME FROM carried_usage_arrival"
+        )
+        for landed in days:
+            mine = [one for one in read.results if one.landed.landed_date == landed]
             ours = [one for one in tallies if one.date == landed]
             _stage_arrivals(engine, contract, base, landed, staged)
             _stage_ledgers(engine, contract, landed, mine, ours, staged)
-            tallies.append(_conserved(contract, landed, mine, staged))
+            rows = sum(one.rows for one in mine) + carried.rows(engine, landed)
+            tallies.append(_conserved(contract, landed, rows, staged))
+        _stage_unread(engine, contract, base, read, staged)
     return tallies
 
 
@@ -106,17 +116,44 @@ def _stage_ledgers(
     staged: Staged,
 ) -> None:
     partition = {"stream": contract.stream, "landed_date": landed}
-    refused = f"SELECT * FROM refused WHERE landed_date = {quote(str(landed))}"
-    staged.add(engine, QUARANTINE, refused, partition)
+    day = quote(str(landed))
     engine.register("object_result", _manifest(contract, results))
-    staged.add(engine, MANIFEST, "SELECT * FROM object_result", partition)
     engine.register("tally_row", tally.table(tallies))
+    for table, rows in (
+        (QUARANTINE, f"SELECT * FROM refused WHERE landed_date = {day}"),
+        (MANIFEST, "SELECT * FROM object_result"),
+    ):
+        kept = f"FROM carried_{table.name} WHERE landed_date = {day}"
+        staged.add(engine, table, f"{rows} UNION ALL BY NAME {kept}", partition)
     staged.add(
         engine,
         TALLY,
-        "SELECT * FROM tally_row",
+        f"SELECT * FROM tally_row UNION ALL BY NAME FROM carried_tally WHERE date = {day}",
         {"stage": "normalize", "stream": contract.stream, "date": landed},
     )
+
+
+def _stage_unread(
+    engine: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    base: Release,
+    read: Read,
+    staged: Staged,
+) -> None:
+    """The ledger, of every landed date where it changes: an object may have come under another date."""
+    before = unread.ledger(engine, staged.store, base, contract.stream, staged.folder)
+    seen = {one.landed.pinned.key for one in read.results}
+    after = unread.after(before, seen, read.unread)
+    for landed in sorted({one.landed_date for one in [*before, *after]}):
+        old, new = (
+            {(one.key, one.etag, one.reason) for one in some if one.landed_date == landed}
+            for some in (before, after)
+        )
+        if old != new:
+            rows = [one for one in after if one.landed_date == landed]
+            engine.register("unread_row", unread.table(contract.stream, rows))
+            partition = {"stream": contract.stream, "landed_date": landed}
+            staged.add(engine, UNREAD, "SELECT * FROM unread_row", partition)
 
 
 def _manifest(contract: Contract, results: list[ObjectResult]) -> pa.Table:
@@ -144,10 +181,8 @@ def _manifest(contract: Contract, results: list[ObjectResult]) -> pa.Table:
     return pa.Table.from_pylist(rows, MANIFEST.schema)
 
 
-def _conserved(
-    contract: Contract, landed: date, results: list[ObjectResult], staged: Staged
-) -> Tally:
-    """What normalize kept is what the files of the landed date hold."""
+def _conserved(contract: Contract, landed: date, rows: int, staged: Staged) -> Tally:
+    """What normalize kept, and what is carried, is what the files of the landed date hold."""
     entries = [
         entry
         for name, entry in staged.tables.get(USAGE_ARRIVAL.name, {}).items()
@@ -158,6 +193,6 @@ def _conserved(
         stream=contract.stream,
         date=landed,
         scope=f"landed_date={landed}",
-        rows_in=sum(one.rows for one in results),
+        rows_in=rows,
         rows_out=sum(file["rows"] for entry in entries for file in entry["files"]),
     )

@@ -53,8 +53,8 @@ published."""
 REASONS = """\
 ## Reason codes
 
-Why a record stands in `quarantine`. A record is refused whole: where one of its measures is
-refused, all are."""
+Why a record stands in `quarantine`, or an object in `unread`. A record is refused whole: where
+one of its measures is refused, all are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,8 +2,11 @@
 
 * UsageError              base; never raised itself
   - SettingError          the environment is wrong           -> the operator sets what is named
+    + Denied              object storage refuses us an object -> allow it, or restore it from its archive
   - ContractError         a contract file is wrong           -> its author fixes the file
   - SourceError           landing cannot be used as it is    -> ask the producer, then run again
+    + Vanished            an object that was named is not there
+    + NoArrival           an object's metadata delivered-at is not a time
   - QualityError          a table breaks an expectation      -> not published; look at the rows named
   - OutOfBalance          rows or totals do not add up       -> our bug; nothing was published
   - Corrupt               stored bytes differ from their hash -> restore the object named
@@ -30,12 +33,24 @@ class SettingError(UsageError):
     """A setting is missing or wrong."""
 
 
+class Denied(SettingError):
+    """Object storage refuses us an object."""
+
+
 class ContractError(UsageError):
     """A contract file is wrong: file, key and reason are in the message."""
 
 
 class SourceError(UsageError):
     """Landing holds something that no run can account for."""
+
+
+class Vanished(SourceError):
+    """There is no object of that name."""
+
+
+class NoArrival(SourceError):
+    """An object's metadata does not say when it was delivered."""
 
 
 class QualityError(UsageError):

@@ -7,24 +7,36 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date, timedelta
 
+from etl import unread
 from etl.contract import Contract
+from etl.discovery import Listing, key_date, listing
 from etl.errors import SourceError, UnstableLanding
 from etl.manifest import Landed
 from etl.store import Pinned, Store
+from etl.unread import Unread
 
 LISTINGS = 4
 PAUSE_SECONDS = 2.0
 HEADS_AT_ONCE = 8
 COUNTER_LIMIT = 1 << 62  # no producer counts so far; what stands there is a name, not a counter
-Listing = dict[str, tuple[str, int]]
-Covered = dict[date, dict[str, str]]  # landed date -> key -> ETag
+Covered = dict[date, dict[str, str]]  # landed date -> key -> ETag; "" is that of no version
 
 
-def extract(landing: Store, contract: Contract, landed: date, covered: Covered) -> list[Landed]:
-    """Objects to read, sorted by key: all of landed date `landed`, and all of each earlier date of the
-    look-back window that holds an object which no manifest covers in its present version.
+@dataclass(frozen=True)
+class Found:
+    """Landed dates to make whole, their objects sorted by key, and what could not even be pinned."""
+
+    dates: set[date]
+    objects: list[Landed]
+    unread: list[Unread]
+
+
+def extract(landing: Store, contract: Contract, landed: date, covered: Covered) -> Found:
+    """What to read: all objects of landed date `landed`, and all of each earlier date of the look-back
+    window that holds an object which no manifest covers in its present version.
 
     Raises UnstableLanding while objects keep changing, SourceError where a covered object is gone.
     """
@@ -40,67 +52,37 @@ def extract(landing: Store, contract: Contract, landed: date, covered: Covered) 
 def again(landing: Store, contract: Contract, dates: set[date], covered: Covered) -> list[Landed]:
     """All objects of these landed dates, read before or not, sorted by key.
 
-    Raises as `extract` does, and SourceError where an object has left one of the dates or joined it since
-    it was read: what landed elsewhere is for an ingest to read first.
+    Raises as `extract` does, where one object cannot be pinned, and SourceError where an object has left
+    one of the dates or joined it since it was read: what landed elsewhere is for an ingest to read first.
     """
     return _while_stable(
         landing, contract, dates, lambda found: _pin_dates(landing, contract, found, dates, covered)
-    )
+    ).objects
 
 
 def _while_stable(
-    landing: Store, contract: Contract, dates: set[date], pin: Callable[[Listing], list[Landed]]
-) -> list[Landed]:
+    landing: Store, contract: Contract, dates: set[date], pin: Callable[[Listing], Found]
+) -> Found:
     """Pin between two listings that must be equal."""
     for attempt in range(LISTINGS):
         before = listing(landing, contract, dates)
-        objects = pin(before)
+        found = pin(before)
         after = listing(landing, contract, dates)
-        if moved := _moved(before, after, objects):
+        if moved := _moved(before, after, found.objects):
             time.sleep(PAUSE_SECONDS * attempt)
             continue
-        return objects
+        unread.refuse_outage(found.unread, len(found.objects))
+        return found
     raise UnstableLanding(
         f"{contract.stream}: landing kept changing while it was listed, last at {_first(moved)}: "
         "run again when the producer has finished"
     )
 
 
-def listing(landing: Store, contract: Contract, dates: Iterable[date] | None = None) -> Listing:
-    """key -> (ETag, size) of all objects of a contract, for dated layouts of these dates only."""
-    pattern = contract.discovery.regex
-    found: Listing = {}
-    for prefix in sorted(_prefixes(contract, dates)):
-        found |= {k: v for k, v in landing.list(prefix).items() if pattern.fullmatch(k)}
-    if contract.discovery.dated and dates is not None:
-        wanted = set(dates)
-        found = {k: v for k, v in found.items() if key_date(contract, k) in wanted}
-    return found
-
-
 def uncovered(contract: Contract, found: Listing, covered: Covered) -> list[str]:
     """Keys whose present version no manifest covers."""
     read = {key: etag for objects in covered.values() for key, etag in objects.items()}
     return sorted(key for key, (etag, _) in found.items() if read.get(key) != etag)
-
-
-def unmatched(landing: Store, contracts: Iterable[Contract]) -> list[str]:
-    """Keys below the places that contracts name which no contract's path matches: nobody reads them."""
-    known = list(contracts)
-    keys = {key for one in known for prefix in _prefixes(one, None) for key in landing.list(prefix)}
-    patterns = [one.discovery.regex for one in known]
-    return sorted(key for key in keys if not any(one.fullmatch(key) for one in patterns))
-
-
-def key_date(contract: Contract, key: str) -> date | None:
-    """Landed date that the key states; None for layouts without a date, or for a date that is none."""
-    match = contract.discovery.regex.fullmatch(key)
-    if match is None or not contract.discovery.dated:
-        return None
-    try:
-        return date(*(int(match[part]) for part in ("yyyy", "MM", "dd")))
-    except ValueError:
-        return None
 
 
 def _pin_due(
@@ -110,40 +92,49 @@ def _pin_due(
     landed: date,
     dates: set[date],
     covered: Covered,
-) -> list[Landed]:
+) -> Found:
+    missed: list[Unread] = []
+
+    def pin(keys: Iterable[str]) -> list[Landed]:
+        pinned, failed = _pin(landing, contract, found, keys, landed, covered)
+        missed.extend(failed)
+        return pinned
+
     new = uncovered(contract, found, covered)
     if contract.discovery.dated:
         due = {landed} | {day for key in new if (day := key_date(contract, key)) is not None}
-        keys = [key for key in found if key_date(contract, key) in due]
-        arrived = objects = _pin(landing, contract, keys)
+        arrived = objects = pin(key for key in found if key_date(contract, key) in due)
     else:
-        arrived = _pin(landing, contract, new)
+        arrived = pin(new)
         due = {landed} | {one.landed_date for one in arrived if one.landed_date in dates}
         # an object that was replaced leaves the date that held it
         due |= {day for day, objects in covered.items() if not objects.keys().isdisjoint(new)}
         old = [
             key for day in due for key in covered.get(day, {}) if key in found and key not in new
         ]
-        objects = [one for one in arrived if one.landed_date in due] + _pin(landing, contract, old)
+        objects = [one for one in arrived if one.landed_date in due] + pin(old)
     moved = [one.pinned.key for one in objects if one.landed_date not in due]
     if moved:
         raise SourceError(
             f"{landing.location.url(min(moved))} has another arrival than when it was read: give it "
             "back its metadata delivered-at, so that the dates it belongs to stay whole"
         )
-    _refuse_vanished(landing, contract, objects + arrived, due, covered)
-    return sorted(objects, key=lambda one: one.pinned.key)
+    there = {one.pinned.key for one in objects + arrived} | {one.key for one in missed}
+    _refuse_vanished(landing, contract, there, due, covered)
+    return Found(due, sorted(objects, key=lambda one: one.pinned.key), missed)
 
 
 def _pin_dates(
     landing: Store, contract: Contract, found: Listing, dates: set[date], covered: Covered
-) -> list[Landed]:
+) -> Found:
     read = {key: day for day, objects in covered.items() for key in objects}
     keys = found  # without dates in keys, those that may belong to one of the dates
     if not contract.discovery.dated:
         new = uncovered(contract, found, covered)
         keys = {key: found[key] for key in {*new, *(k for k in found if read.get(k) in dates)}}
-    pinned = _pin(landing, contract, keys)
+    with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
+        heads = pool.map(landing.pin, sorted(keys))
+        pinned = [_landed(contract, one) for one in heads]
     for one in pinned:
         days = {one.landed_date, read.get(one.pinned.key, one.landed_date)}
         if len(days) > 1 and days & dates:
@@ -154,15 +145,14 @@ def _pin_dates(
                 "delivered-at"
             )
     objects = [one for one in pinned if one.landed_date in dates]
-    _refuse_vanished(landing, contract, objects, dates, covered)
-    return sorted(objects, key=lambda one: one.pinned.key)
+    _refuse_vanished(landing, contract, {one.pinned.key for one in objects}, dates, covered)
+    return Found(dates, sorted(objects, key=lambda one: one.pinned.key), [])
 
 
 def _refuse_vanished(
-    landing: Store, contract: Contract, objects: list[Landed], due: set[date], covered: Covered
+    landing: Store, contract: Contract, there: set[str], due: set[date], covered: Covered
 ) -> None:
     """A date is normalized whole; without an object that it once held, rows would vanish."""
-    there = {one.pinned.key for one in objects}
     gone = sorted(key for day in due for key in covered.get(day, {}) if key not in there)
     if gone:
         raise SourceError(
@@ -171,9 +161,30 @@ def _refuse_vanished(
         )
 
 
-def _pin(landing: Store, contract: Contract, keys: Iterable[str]) -> list[Landed]:
+def _pin(
+    landing: Store,
+    contract: Contract,
+    found: Listing,
+    keys: Iterable[str],
+    landed: date,
+    covered: Covered,
+) -> tuple[list[Landed], list[Unread]]:
+    """Objects as a run will read them, and those of which the store does not say what they are."""
+    missed: list[Unread] = []
+
+    def head(key: str) -> Landed | None:
+        try:
+            return _landed(contract, landing.pin(key))
+        except unread.OF_ONE_OBJECT as error:
+            held = [day for day, objects in sorted(covered.items()) if key in objects]
+            day = key_date(contract, key) or (held or [landed])[0]
+            missed.append(Unread(day, key, found[key][0], unread.reason(error), str(error)))
+            unread.refuse_outage(missed)
+            return None
+
     with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
-        return [_landed(contract, pinned) for pinned in pool.map(landing.pin, sorted(keys))]
+        pinned = [one for one in pool.map(head, sorted(keys)) if one]
+    return pinned, sorted(missed, key=lambda one: one.key)
 
 
 def _landed(contract: Contract, pinned: Pinned) -> Landed:
@@ -196,24 +207,6 @@ def _moved(before: Listing, after: Listing, objects: list[Landed]) -> set[str]:
         if after.get(one.pinned.key, ("", 0))[0] != one.pinned.etag
     }
     return differ | pinned
-
-
-def _prefixes(contract: Contract, dates: Iterable[date] | None) -> set[str]:
-    """What to list: the literal head of the path, with the date filled in where it comes first."""
-    path = contract.discovery.path
-    if dates is None or not contract.discovery.dated:
-        return {_head(path)}
-    return {_head(day.strftime(_strftime(path))) for day in dates}
-
-
-def _strftime(path: str) -> str:
-    return (
-        path.replace("%", "%%").replace("{yyyy}", "%Y").replace("{MM}", "%m").replace("{dd}", "%d")
-    )
-
-
-def _head(path: str) -> str:
-    return re.split(r"[*{]", path, maxsplit=1)[0]
 
 
 def _first(keys: set[str]) -> str:

@@ -8,6 +8,7 @@ from etl import (
     catalog,
     charge_map,
     contract,
+    discovery,
     extract,
     layout,
     mapping,
@@ -19,6 +20,7 @@ from etl import (
 )
 from etl import statement as statements
 from etl import statement_text as text
+from etl import unread as ledger
 from etl.errors import ContractError, SourceError
 from etl.release import Release
 from etl.settings import Location
@@ -59,15 +61,19 @@ def contract_checks() -> list[tuple[str, Callable[[str], str]]]:
 
 
 def covered(work: Work[contract.Contract], base: Release) -> extract.Covered:
-    """What manifests of the release cover: landed date -> object key -> ETag."""
+    """What manifests of the release cover: landed date -> object key -> ETag, or "" where the object
+    could not be read when it was to be read again."""
     found: extract.Covered = {}
     with work.scratch() as folder, sql.connect(work.settings) as engine:
         manifests = list(base.partitions(MANIFEST.name, stream=work.stream).values())
         staged.give(engine, work.lake, "manifest", MANIFEST.name, manifests, folder)
+        missed = {one.key for one in ledger.ledger(engine, work.lake, base, work.stream, folder)}
         for row in sql.rows(
             engine, "SELECT landed_date, raw_object_key, raw_object_etag FROM manifest"
         ):
-            found.setdefault(row["landed_date"], {})[row["raw_object_key"]] = row["raw_object_etag"]
+            key = row["raw_object_key"]
+            etag = "" if key in missed else row["raw_object_etag"]
+            found.setdefault(row["landed_date"], {})[key] = etag
     return found
 
 
@@ -75,7 +81,15 @@ def backlog(stream: str) -> list[str]:
     """Landed objects of a stream that no manifest covers, whatever their date."""
     work = begin(stream, "backlog")
     known = covered(work, release.latest(work.lake))
-    return extract.uncovered(work.contract, extract.listing(work.landing, work.contract), known)
+    return extract.uncovered(work.contract, discovery.listing(work.landing, work.contract), known)
+
+
+def unread(stream: str) -> dict[str, str]:
+    """Landed objects of a stream that a run could not read, each with its reason."""
+    work = begin(stream, "unread")
+    with work.scratch() as folder, sql.connect(work.settings) as engine:
+        found = ledger.ledger(engine, work.lake, release.latest(work.lake), stream, folder)
+    return {one.key: one.reason for one in found}
 
 
 def build_streams(usage_date: date) -> list[str]:
@@ -106,7 +120,8 @@ def status() -> dict:
         "pending": sorted(found.pending),
         "wrong": wrong,
         "backlog": {stream: backlog(stream) for stream in good},
-        "unmatched": extract.unmatched(Store(env.landing), good.values()),
+        "unread": {stream: unread(stream) for stream in good},
+        "unmatched": discovery.unmatched(Store(env.landing), good.values()),
     }
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from etl.errors import SourceError
+from etl.errors import NoArrival
 
 
 def delivered_at(head: dict, url: str) -> datetime:
@@ -13,9 +13,9 @@ def delivered_at(head: dict, url: str) -> datetime:
     try:
         moment = datetime.fromisoformat(stated)
     except ValueError as error:
-        raise SourceError(f"{url}: metadata delivered-at is not RFC 3339: fix it") from error
+        raise NoArrival(f"{url}: metadata delivered-at is not RFC 3339: fix it") from error
     if moment.tzinfo is None:
-        raise SourceError(f"{url}: metadata delivered-at has no zone: fix it")
+        raise NoArrival(f"{url}: metadata delivered-at has no zone: fix it")
     return naive(moment)
 
 

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl import lake, mapping, readers, sql
+from etl import lake, mapping, readers, sql, unread
 from etl.contract import Contract
 from etl.errors import ContractError
 from etl.manifest import Count, Landed, ObjectResult
@@ -22,6 +22,7 @@ from etl.parallel import side_by_side
 from etl.settings import Settings
 from etl.store import Store
 from etl.tables import QUARANTINE, USAGE_ARRIVAL
+from etl.unread import Unread
 
 CHUNK_RECORDS = 60_000
 CHUNK_BYTES = 32 << 20
@@ -38,10 +39,14 @@ class Rows:
 
 def normalize(
     settings: Settings, landing: Store, contract: Contract, objects: list[Landed], folder: Path
-) -> list[ObjectResult]:
-    """Read the objects and write accepted.parquet and refused.parquet into `folder`, rows in any order."""
+) -> tuple[list[ObjectResult], list[Unread]]:
+    """Read the objects and write accepted.parquet and refused.parquet into `folder`, rows in any order.
+
+    An object that object storage does not hand out holds back no other: it is named among the unread.
+    """
     results: list[ObjectResult] = []
-    chunks = _chunks(_records(landing, contract, objects, folder, results))
+    missed: list[Unread] = []
+    chunks = _chunks(_records(landing, contract, objects, folder, results, missed))
     with _Output(folder) as output, ExitStack() as opened:
         engines = [
             opened.enter_context(sql.connect(settings.share(settings.threads)))
@@ -57,7 +62,7 @@ def normalize(
         output.refused.write(_refused_objects(contract, results))
     for result in results:
         result.tallies(contract.stream)  # out of balance? then not a row of this batch is handed on
-    return results
+    return results, missed
 
 
 def _rows(
@@ -129,11 +134,18 @@ def _records(
     objects: Iterable[Landed],
     folder: Path,
     results: list[ObjectResult],
+    missed: list[Unread],
 ) -> Iterator[pa.Table]:
     """Record tables of all objects, each with its object_id; an unreadable object gives none."""
-    for number, landed in enumerate(objects):
-        packed, unpacked = folder / "object", folder / "object.plain"
-        result = ObjectResult(landed, landing.fetch(landed.pinned, packed))
+    packed, unpacked = folder / "object", folder / "object.plain"
+    for landed in objects:
+        try:
+            sha256 = landing.fetch(landed.pinned, packed)
+        except unread.OF_ONE_OBJECT as error:
+            missed.append(unread.failed(landed, error))
+            unread.refuse_outage(missed)
+            continue
+        number, result = len(results), ObjectResult(landed, sha256)
         results.append(result)
         try:
             plain = readers.plain(packed, contract.reader, unpacked)
@@ -142,6 +154,7 @@ def _records(
                 yield table.append_column("object_id", identifier)
         except readers.Unreadable as error:
             result.outcome = error.reason
+    unread.refuse_outage(missed, len(results))
 
 
 def _chunks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

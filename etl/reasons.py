@@ -1,4 +1,4 @@
-"""Why a record or an object stands in quarantine: every stable reason code and what it means.
+"""Why a record or an object stands in quarantine or in unread: every stable reason code and what it means.
 
 A code is never given another meaning. Readers, contract SQL and sql/usage/usage_arrival.sql give
 no other (tests/test_dictionary.py reads them).
@@ -47,13 +47,23 @@ JUDGED = {
     "too_late": "The event is older at delivery than the contract's late window.",
     "personal_data": "A column to be published looks like personal data (see etl/privacy.py).",
 }
+NOT_READ = {
+    "not_answered": "Object storage did not answer for the object, also after retries; it did for others.",
+    "denied": "Object storage refuses us the object: its policy, its encryption key, or it is archived.",
+    "damaged": "Size or checksum of what was read are not those of the object, each time it was read.",
+    "replaced": "The object was replaced between listing and reading; the next run reads what is there now.",
+    "vanished": "The object was deleted between listing and reading.",
+    "no_arrival": "The object's metadata delivered-at is not a time with a zone.",
+    "batch_failed": "The task that was to read the object and others ended first: killed, out of time or failed.",
+}
 GROUPS = {
     "The whole object is refused (raw_line 0)": OBJECT,
     "The record cannot be read": UNREAD,
     "The contract's SQL refuses the record": MAPPING,
     "The record does not become an arrival": JUDGED,
+    "The object was not read (table unread)": NOT_READ,
 }
-REASONS = OBJECT | UNREAD | MAPPING | JUDGED
+REASONS = OBJECT | UNREAD | MAPPING | JUDGED | NOT_READ
 
 DELIVERY = {
     "manifest_not_readable": "rejected: The manifest is not JSON, or lacks what the contract says it holds.",

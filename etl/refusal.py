@@ -16,7 +16,14 @@ from botocore.exceptions import (
 )
 from urllib3.exceptions import HTTPError
 
-from etl.errors import Corrupt, ObjectChanged, SettingError, SourceError, StoreUnavailable
+from etl.errors import (
+    Corrupt,
+    Denied,
+    ObjectChanged,
+    SettingError,
+    StoreUnavailable,
+    Vanished,
+)
 from etl.proof import Damaged
 
 BODY_FAULTS = (
@@ -76,13 +83,15 @@ def _ours(error: ClientError, verb: str, url: str) -> Exception:
             return SettingError(
                 f"{verb} {url}: the clock of this machine is off: set it, then retry"
             )
+        case 403 if code == "InvalidObjectState":
+            return Denied(f"{verb} {url}: it is archived: restore it in its bucket")
         case 403 | 401:
-            return SettingError(f"{verb} {url}: {code}: check AWS_ACCESS_KEY_ID and its policy")
+            return Denied(f"{verb} {url}: {code}: check AWS_ACCESS_KEY_ID and its policy")
         case 404 if code == "NoSuchBucket":
             return SettingError(
                 f"{verb} {url}: the bucket does not exist: create it or fix the URL"
             )
         case 404:
-            return SourceError(f"{verb} {url}: there is no such object")
+            return Vanished(f"{verb} {url}: there is no such object")
         case _:
             return StoreUnavailable(f"{verb} {url}: {code}: {error}")

@@ -23,7 +23,7 @@ from etl import (
     work,
 )
 from etl import publish as publication
-from etl.errors import SettingError
+from etl.errors import SettingError, SourceError
 from etl.release import Release
 from etl.tables import USAGE_ARRIVAL
 from etl.work import Work
@@ -74,6 +74,7 @@ def normalize(stream: str, run: str, batch: int) -> dict:
 def arrivals(stream: str, run: str) -> list[str]:
     """Judge the arrivals and put them into the draft; returns the usage dates to build in it."""
     stages.collect(stream, run, draft.begin)
+    _refuse_unread(stream, run)
     stages.validate_arrivals(stream, run, draft.begin)
     stages.publish_arrivals(stream, run, draft.begin)
     drafted = draft.begin(stream, run)
@@ -139,6 +140,15 @@ def _refuse_wrong(stream: str, first: date, last: date, reason: str) -> None:
         raise SettingError(
             "the reason looks as if it held personal data, and everybody who reads the lake reads it: "
             "say it without addresses, numbers of persons or keys"
+        )
+
+
+def _refuse_unread(stream: str, run: str) -> None:
+    """A replay is all or nothing: what it lists must not be a mixture of what was read when."""
+    if missed := stages.unread(stream, run, draft.begin):
+        raise SourceError(
+            f"{len(missed)} objects of {stream} could not be read, first {missed[0]['key']}: "
+            f"{missed[0]['said']}; nothing was published"
         )
 
 

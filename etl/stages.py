@@ -9,17 +9,17 @@ work area and lake; a replay hands in its own (etl/draft.py), so that the same s
 from datetime import UTC, date, datetime, timedelta
 
 from etl import aggregate as aggregation
+from etl import batch, layout, release, settings, tally
 from etl import collect as collection
 from etl import deduplicate as deduplication
 from etl import extract as extraction
-from etl import layout, manifest, release, settings, tally
 from etl import normalize as normalization
 from etl import publish as publication
 from etl import sweep as sweeping
 from etl import validate as validation
+from etl.batch import Read
 from etl.contract import Contract
 from etl.lookup import build_streams, covered, query_hint, statement_text, streams
-from etl.manifest import ObjectResult
 from etl.store import Store
 from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.validate import Subject, usage
@@ -38,48 +38,39 @@ def extract(stream: str, landed_date: date, run: str) -> dict:
     work = begin(stream, run)
     base = release.latest(work.lake)
     work.refuse_other_key(base)
-    objects = extraction.extract(work.landing, work.contract, landed_date, covered(work, base))
-    return work.plan(base, landed_date, {landed_date}, objects)
+    found = extraction.extract(work.landing, work.contract, landed_date, covered(work, base))
+    return work.plan(base, landed_date, found.dates, found.objects, found.unread)
 
 
-def normalize(stream: str, run: str, batch: int, begin: Begin = begin) -> dict:
+def normalize(stream: str, run: str, number: int, begin: Begin = begin) -> dict:
     """Read one batch of the manifest into accepted and refused rows."""
     work = begin(stream, run)
-    plan = work.load("manifest.json")
-    start, end = plan["batches"][batch]
-    objects = [manifest.from_json(one) for one in plan["objects"][start:end]]
+    objects = batch.objects(work.load("manifest.json"), number)
     with work.scratch() as folder:
-        results = normalization.normalize(
+        results, missed = normalization.normalize(
             work.settings, work.landing, work.contract, objects, folder
         )
-        for name in ("accepted.parquet", "refused.parquet"):
-            work.save_file(folder / name, _batch(batch), name)
-    work.save([one.to_json() for one in results], _batch(batch), "results.json")
-    return _summary(stream, results)
+        batch.save(work, number, results, missed, folder)
+    return _summary(stream, Read(results, missed))
 
 
 def collect(stream: str, run: str, begin: Begin = begin) -> dict:
-    """Merge the batches into the partitions of their landed dates."""
+    """Merge the batches into the partitions of their landed dates; what was not read is named."""
     work = begin(stream, run)
     plan = work.load("manifest.json")
-    batches = [_batch(n) for n in range(len(plan["batches"]))]
     with work.scratch() as folder:
-        results = [
-            manifest.result_from_json(one)
-            for batch in batches
-            for one in work.load(batch, "results.json")
-        ]
-        accepted, refused = (
-            [work.fetch(folder / f"{batch}-{name}", batch, name) for batch in batches]
-            for name in ("accepted.parquet", "refused.parquet")
-        )
+        read = batch.load(work, plan, folder)
         dates = [date.fromisoformat(day) for day in plan["landed_dates"]]
         out, base = work.staged(folder), work.base(plan["base"])
-        collection.collect(
-            work.settings, work.contract, base, dates, results, accepted, refused, out
-        )
+        collection.collect(work.settings, work.contract, base, dates, read, out)
     work.save(out.tables, "collected.json")
-    return _summary(stream, results) | {"partitions": len(out.tables.get(USAGE_ARRIVAL.name, {}))}
+    work.save({"unread": [one.to_json() for one in read.unread]}, "unread.json")
+    return _summary(stream, read) | {"partitions": len(out.tables.get(USAGE_ARRIVAL.name, {}))}
+
+
+def unread(stream: str, run: str, begin: Begin = begin) -> list[dict]:
+    """Objects that this run was to read and could not, each with its reason and what was said."""
+    return begin(stream, run).load("unread.json")["unread"]
 
 
 def validate_arrivals(stream: str, run: str, begin: Begin = begin) -> dict:
@@ -178,8 +169,8 @@ def publish(usage_date: date, stream: str, run: str, begin: Begin = begin) -> di
 def ingest(stream: str, landed_date: date, run: str) -> dict:
     """All stages from landing to published arrivals, in this process."""
     plan = extract(stream, landed_date, run)
-    for batch in plan["batches"]:
-        normalize(stream, run, batch)
+    for number in plan["batches"]:
+        normalize(stream, run, number)
     read = collect(stream, run)
     validate_arrivals(stream, run)
     return read | publish_arrivals(stream, run)
@@ -217,14 +208,14 @@ def _follow(work: Work, done: release.Release) -> None:
         publication.follow(work.lake, done)
 
 
-def _batch(number: int) -> str:
-    return f"batch-{number:04d}"
-
-
-def _summary(stream: str, results: list[ObjectResult]) -> dict:
-    tallies = [one for result in results for one in result.tallies(stream)]
-    refused = sum(one.outcome != "read" for one in results)
-    return {"objects": len(results), "objects_refused": refused} | tally.summary(tallies)
+def _summary(stream: str, read: Read) -> dict:
+    tallies = [one for result in read.results for one in result.tallies(stream)]
+    counts = {
+        "objects": len(read.results),
+        "objects_refused": sum(one.outcome != "read" for one in read.results),
+        "objects_unread": len(read.unread),
+    }
+    return counts | tally.summary(tallies)
 
 
 def _now() -> datetime:

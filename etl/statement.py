@@ -20,6 +20,7 @@ from etl.tables import (
     MANIFEST,
     QUARANTINE,
     RESTATEMENT,
+    UNREAD,
     USAGE_ARRIVAL,
     USAGE_DAILY,
 )
@@ -27,17 +28,19 @@ from etl.tables import (
 SHAPE = 1
 TOP_TENANTS = 10
 REPORTS = (
-    *("landed", "quarantine", "arrival", "delay", "duplicate"),
+    *("landed", "unread", "quarantine", "arrival", "delay", "duplicate"),
     *("conflict", "correction", "total", "tenant", "change"),
 )
-OF_THE_DAY = (QUARANTINE, USAGE_ARRIVAL, DUPLICATE, USAGE_DAILY, RESTATEMENT)
+LANDED = (QUARANTINE, UNREAD)
+OF_THE_DAY = (*LANDED, USAGE_ARRIVAL, DUPLICATE, USAGE_DAILY, RESTATEMENT)
 OF_ALL_DAYS = (MANIFEST, CORRECTION)  # a gap and a void's target may lie on another day
 TABLES = tuple(table.name for table in (*OF_THE_DAY, *OF_ALL_DAYS))
 
 
 def narrowed(release: Release, day: date) -> Release:
     """The release with only those partitions that the statement of a day reads."""
-    columns = {table.name: "usage_date" for table in OF_THE_DAY} | {QUARANTINE.name: "landed_date"}
+    columns = {table.name: "usage_date" for table in OF_THE_DAY}
+    columns |= {table.name: "landed_date" for table in LANDED}
     tables = {name: release.partitions(name, **{columns[name]: day}) for name in columns}
     tables |= {table.name: release.partitions(table.name) for table in OF_ALL_DAYS}
     return replace(release, body=release.body | {"tables": tables})
@@ -84,6 +87,7 @@ def _stream(
         "landed": {
             "objects": landed.get("objects", 0),
             "objects_refused": landed.get("objects_refused", 0),
+            "unread": [_without_stream(row) for row in mine["unread"]],
             "records": landed.get("records", 0),
             "accepted": landed.get("accepted", 0),
             "quarantined": landed.get("quarantined", 0),

@@ -17,6 +17,9 @@ def _of(one: dict) -> list[str]:
             usage["records"] and one["change"]["kind"] == "not_published" and not one["pending"]
         ),
         f"{many(missing or 0, 'record')} missing in the sequence of what landed": missing,
+        f"{many(len(landed['unread']), 'object')} not read: {_reasons(landed['unread'])}": landed[
+            "unread"
+        ],
         f"{many(landed['objects_refused'], 'object')} refused whole": landed["objects_refused"],
         f"{many(landed['quarantined'], 'record')} of {count(landed['records'])} in quarantine": landed[
             "quarantined"
@@ -29,6 +32,10 @@ def _of(one: dict) -> list[str]:
         ],
     }
     return [says for says, holds in said.items() if holds] + _violated(one) + _changed(one)
+
+
+def _reasons(unread: list[dict]) -> str:
+    return ", ".join(sorted({one["reason"] for one in unread}))
 
 
 def _violated(one: dict) -> list[str]:

@@ -2,6 +2,8 @@
 
 from etl import shown
 
+SHOWN_OBJECTS = 10
+
 
 def text(found: dict) -> str:
     head = f"Usage date {found['usage_date']} (UTC), release {found['release']}"
@@ -34,7 +36,20 @@ def _landed(landed: dict) -> list[str]:
         f"{_n(landed['accepted'])} accepted, {_n(landed['quarantined'])} quarantined"
     ]
     reasons = landed["quarantined_by_reason"]
-    return lines + [f"    {reason:<22}{_n(count):>12}" for reason, count in reasons.items()]
+    lines += [f"    {reason:<22}{_n(count):>12}" for reason, count in reasons.items()]
+    return lines + _unread(landed["unread"])
+
+
+def _unread(unread: list[dict]) -> list[str]:
+    if not unread:
+        return []
+    lines = [f"  not read      {_n(len(unread))} objects, which a later run reads"]
+    lines += [
+        f"    {shown.value(one['raw_object_key'])} ({one['reason']})"
+        for one in unread[:SHOWN_OBJECTS]
+    ]
+    rest = len(unread) - SHOWN_OBJECTS
+    return lines + ([f"    and {_n(rest)} more"] if rest > 0 else [])
 
 
 def _completeness(found: dict) -> list[str]:

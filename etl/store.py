@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from etl import moment, proof, refusal
-from etl.errors import Corrupt, ObjectChanged, SettingError, SourceError, StoreUnavailable
+from etl.errors import Corrupt, ObjectChanged, SettingError, StoreUnavailable, Vanished
 from etl.settings import Location, object_store
 
 CONNECT_SECONDS, READ_SECONDS, CONNECTIONS = 5, 30, 16
@@ -133,7 +133,7 @@ class Store:
 
         try:
             return self._call("get", key, get)
-        except SourceError:
+        except Vanished:
             return None
 
     def write(self, key: str, data: Data, metadata: dict[str, str] | None = None) -> None:
@@ -161,7 +161,7 @@ class Store:
                 return True
             try:
                 return self._call("get", key, get) == sha256
-            except SourceError:  # it came and went: sweep had it
+            except Vanished:  # it came and went: sweep had it
                 continue
         raise StoreUnavailable(f"{self.url(key)} came and went: run again")
 
@@ -173,7 +173,7 @@ class Store:
     def exists(self, key: str) -> bool:
         try:
             self._call("head", key, lambda: self._client.head_object(**self._where(key)))
-        except SourceError:
+        except Vanished:
             return False
         return True
 

@@ -122,6 +122,19 @@ records_refused    bigint      records in quarantine
 rows               bigint      measures accepted
 """),
 )
+UNREAD = Table(
+    "unread",
+    "one landed object that was to be read and could not be; gone once it is read",
+    ("stream", "landed_date"),
+    ("raw_object_key",),
+    _columns("""
+stream             string      contract that was to read the object
+landed_date        date        UTC day in the object's key, else of its arrival, else the day whose run found it
+raw_object_key     string      key in the landing bucket
+raw_object_etag    string      ETag that was listed
+reason             string      stable reason code, see the list in the data dictionary
+"""),
+)
 TALLY = Table(
     "tally",
     "one stage over one object or partition, and one meter of it",
@@ -240,6 +253,7 @@ ALL = {
         CORRECTION,
         RESTATEMENT,
         MANIFEST,
+        UNREAD,
         TALLY,
         USAGE_KEY,
         *charge_tables.ALL,

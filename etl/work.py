@@ -1,7 +1,7 @@
 """The work area of a run: what its stages hand to each other, and the scratch folder of one stage."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,6 +19,7 @@ from etl.release import Entry, Release
 from etl.settings import Settings
 from etl.staged import Staged
 from etl.store import Store
+from etl.unread import Unread
 
 C = TypeVar("C", Contract, BillingContract)
 
@@ -47,6 +48,11 @@ class Work(Generic[C]):
         """What an earlier stage of this run saved; SourceError where it did not."""
         return json.loads(self._read(*parts))
 
+    def find(self, *parts: str) -> dict | None:
+        """What a stage of this run saved, or None where it did not."""
+        body = self.lake.read(self._key(*parts))
+        return json.loads(body.data) if body else None
+
     def save(self, body: dict | list, *parts: str) -> None:
         self.lake.write(self._key(*parts), json.dumps(body).encode())
 
@@ -60,21 +66,28 @@ class Work(Generic[C]):
             raise self._missing(*parts) from error
 
     def plan(
-        self, base: Release, landed_date: date, dates: Iterable[date], objects: list[Landed]
+        self,
+        base: Release,
+        landed_date: date,
+        dates: Iterable[date],
+        objects: list[Landed],
+        missed: Sequence[Unread] = (),
     ) -> dict:
-        """Save what the later stages of an ingest read; returns what is to be done."""
-        days = sorted({*dates} | {one.landed_date for one in objects})
+        """Save what the later stages of an ingest read; returns what is to be done. `missed` is what
+        landed and cannot be read."""
         batches = manifest.batches(objects)
         plan = {
             "base": base.number,
             "landed_date": str(landed_date),
-            "landed_dates": [str(day) for day in days],
+            "landed_dates": sorted(map(str, dates)),
             "objects": [one.to_json() for one in objects],
+            "unread": [one.to_json() for one in missed],
             "batches": batches,
         }
         self.save(plan, "manifest.json")
         return {
             "objects": len(objects),
+            "objects_unread": len(missed),
             "bytes": sum(one.pinned.size_bytes for one in objects),
             "batches": list(range(len(batches))),
             "landed_dates": plan["landed_dates"],

@@ -291,7 +291,8 @@ def test_without_dates_in_keys_a_replaced_object_moves_and_takes_no_other_along(
 
     found = extract.extract(landing, undated, NEXT, covered)
 
-    assert {one.pinned.key: one.landed_date for one in found} == {
+    assert (found.dates, found.unread) == ({DAY, NEXT}, [])
+    assert {one.pinned.key: one.landed_date for one in found.objects} == {
         names[0]: DAY,
         names[1]: NEXT,
         names[2]: NEXT,

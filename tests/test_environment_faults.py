@@ -52,8 +52,8 @@ def expect_healed(ready) -> None:
 @pytest.mark.parametrize(
     ("kind", "pattern", "says"),
     [
-        ("denied", "PUT /lake/", ("SettingError: put s3://lake/", "AccessDenied", "its policy")),
-        ("denied", "GET /landing/", ("SettingError: ", "s3://landing/", "AccessDenied")),
+        ("denied", "PUT /lake/", ("Denied: put s3://lake/", "AccessDenied", "its policy")),
+        ("denied", "GET /landing/", ("Denied: ", "s3://landing/", "AccessDenied")),
         ("skewed", ".*", ("SettingError: ", "the clock of this machine is off: set it")),
     ],
     ids=["read-only lake", "landing denied", "clock"],

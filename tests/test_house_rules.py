@@ -56,7 +56,7 @@ READS_ENVIRONMENT = {
     "shell": "hands the whole environment on to the DuckDB shell, reads nothing from it",
 }
 HEAVY = ("pandas", "pyarrow", "duckdb", "boto3", "botocore", "great_expectations")
-MODULE_LINES, DATA_LINES, DAG_LINES, FUNCTION_LINES, SQL_LINES = 250, 290, 120, 40, 120
+MODULE_LINES, DATA_LINES, DAG_LINES, FUNCTION_LINES, SQL_LINES = 250, 320, 120, 40, 120
 OURS = re.compile(
     r"(?<![\w.$}])/(?:work|root|Users)/"  # the machine it was written on
     r"|\b(?:pypi\.(?:org|python)|(?:files\.)?pythonhosted\.org|registry\.npmjs\.org"
@@ -338,7 +338,7 @@ def test_what_is_too_long_is_seen():
 def test_the_library_is_held_to_a_size():
     files = ("etl/sql.py", "sample/x.py", "etl/tables.py", "tests/x.py")
 
-    assert [module_lines(file) for file in files] == [250, 250, 290, None]
+    assert [module_lines(file) for file in files] == [250, 250, 320, None]
 
 
 def test_a_heavy_dag_file_is_seen():

@@ -264,7 +264,8 @@ def normalized(folder, objects: list[list]) -> tuple[list, list[dict], list[dict
     env = environment.from_environment(ENVIRONMENT)
     contract = contracts.load(env.contracts, "app_usage")
     source = _Files([lines(*one) for one in objects], folder, env.landing)
-    results = normalize.normalize(env, source, contract, source.landed, folder)
+    results, missed = normalize.normalize(env, source, contract, source.landed, folder)
+    assert missed == []
     with sql.connect(env) as engine:
         accepted = sql.rows(engine, f"FROM '{folder}/accepted.parquet'")
         refused = sql.rows(engine, f"FROM '{folder}/refused.parquet'")

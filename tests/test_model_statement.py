@@ -271,3 +271,21 @@ def test_tenants_are_ranked_within_their_meter_and_stream():
         ("b", 1, "1.000000000", 1),
         ("c", 1, "1.000000000", 1),
     ]
+
+
+def test_objects_that_were_not_read_are_named_by_stream_and_key():
+    fields = {"raw_object_etag": "e1", "reason": "denied", "landed_date": DAY}
+    rows = [
+        {"stream": "s3", "raw_object_key": "b"} | fields,
+        {"stream": "app_usage", "raw_object_key": "c"} | fields,
+        {"stream": "app_usage", "raw_object_key": "a"} | fields | {"reason": "damaged"},
+        {"stream": "app_usage", "raw_object_key": "d"} | fields | {"landed_date": NEXT},
+    ]
+
+    found = asked("report/statement_unread", tables.UNREAD, rows)
+
+    assert [tuple(row.values()) for row in found] == [
+        ("app_usage", "a", "damaged"),
+        ("app_usage", "c", "denied"),
+        ("s3", "b", "denied"),
+    ]

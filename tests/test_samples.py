@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from etl import contract, extract
+from etl import contract, discovery
 from etl.layout import stream_names
 from etl.settings import ROOT
 
@@ -35,7 +35,7 @@ def land(lake, stream: str) -> list[date]:
     days = set()
     for path in sorted(path for path in landing.rglob("*") if path.is_file()):
         key, body = path.relative_to(landing).as_posix(), path.read_bytes()
-        day = extract.key_date(found, key)
+        day = discovery.key_date(found, key)
         assert day, f"{key} is not a key that the contract finds"
         packed = gzip.compress(body, mtime=0) if found.reader.compression == "gzip" else body
         lake.land(key, packed, datetime.combine(day, time(23, 59)))

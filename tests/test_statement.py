@@ -18,7 +18,7 @@ S3 = "o b1 [18/Nov/2026:10:00:00 +0000] 10.1.1.1 r q{n} REST.GET.OBJECT t-1/a - 
 TOP = {"statement", "usage_date", "release", "release_sha256", "released_at", "streams"}
 STREAM = {"stream", "contract_version", "pending", "landed", "completeness", "usage", "totals"}
 STREAM |= {"by_tenant", "change", "validation"}
-LANDED = {"objects", "objects_refused", "records", "accepted", "quarantined"}
+LANDED = {"objects", "objects_refused", "unread", "records", "accepted", "quarantined"}
 LANDED |= {"quarantined_by_reason"}
 USAGE = {"records", "measures", "late", "sampled", "clamped", "adjusts", "duplicates", "conflicts"}
 USAGE |= {"records_voided", "voids", "voids_unmatched", "delays"}
@@ -112,6 +112,7 @@ def test_landed_tells_what_arrived_that_day(app):
     assert app["landed"] == {
         "objects": 2,
         "objects_refused": 1,
+        "unread": [],
         "records": 7,
         "accepted": 6,
         "quarantined": 1,

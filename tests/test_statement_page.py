@@ -86,11 +86,13 @@ def test_what_asks_for_attention_comes_first(found):
     stream["validation"]["usage_event"]["rules"][1] |= {"success": False, "violations": 1}
     stream["usage"] |= {"conflicts": 1, "voids_unmatched": 2}
     stream["landed"]["objects_refused"] = 1
+    stream["landed"]["unread"] = [{"raw_object_key": f"o{n}", "reason": "denied"} for n in (1, 2)]
     text = text_of(statement_page.page(found, among_others=True))
     for says in (
         "newer arrivals wait to be built",
         "7 records missing",
         "1 object refused whole",
+        "2 objects not read: denied",
         "1 record with another content",
         "2 voids without a known target",
         "expectation mostly_unattributed is violated (warning, 1)",
