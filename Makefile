@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := .venv/bin/uv
 ENVIRONMENT := .venv/.complete
 
-.PHONY: help run up down test soak bench check sql clean lock docs
+.PHONY: help run up down test soak fuzz bench check sql clean lock docs
 
 help: ## what each word does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -27,11 +27,14 @@ test: $(ENVIRONMENT) ## the whole suite
 soak: $(ENVIRONMENT) ## slow drills
 	@.venv/bin/python -m pytest -m soak
 
+fuzz: $(ENVIRONMENT) ## bytes at every reader, mapping and contract: make fuzz, or make fuzz ARGS="--seconds 3600"
+	@.venv/bin/python -m fuzz $(ARGS)
+
 bench: $(ENVIRONMENT) ## measure it: make bench, or make bench ARGS="--events 1000000 --repeat 1"
 	@.venv/bin/python -m bench $(ARGS)
 
 check: $(ENVIRONMENT) ## ruff and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy etl sample deploy bench
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy etl sample deploy bench fuzz
 
 docs: $(ENVIRONMENT) ## write docs/data-dictionary.md from contracts, tables and models
 	@.venv/bin/python -m etl.dictionary docs/data-dictionary.md
@@ -41,7 +44,7 @@ lock: $(ENVIRONMENT) ## requirements.txt from pyproject.toml
 
 clean: ## remove everything that was made here
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m deploy.embedded down; fi
-	@rm -rf .venv .run .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	@rm -rf .venv .run .fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(ENVIRONMENT): requirements.txt pyproject.toml

@@ -5,24 +5,19 @@ a record the reader itself must refuse carries its reason. An object that cannot
 raises Unreadable, and is refused whole: it is never half-counted.
 """
 
-import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from isal import igzip, isal_zlib
 
-from etl import json_shape
+from etl import json_array, json_shape
 from etl.contract import Reader
 
 BLOCK_BYTES = 4 << 20
 SHOWN_BYTES = 1 << 16  # of a line that is too long
-Item = TypeVar("Item")
-Spans = list[tuple[int, int]]
 GZIP_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 BOM = b"\xef\xbb\xbf"
 SCHEMA = pa.schema(
@@ -34,11 +29,6 @@ SCHEMA = pa.schema(
         ("reader_reason", pa.string()),
     ]
 )
-SPACES = re.compile(r"[ \t\r\n]*")
-# a bracket, a string, or the beginning of a string without end
-MARK = re.compile(r'[{}\[\]]|"(?:[^"\\]++|\\.)*+"|"', re.DOTALL)
-# digits do not matter here, and thousands of them would be refused as an integer
-DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
 class Unreadable(Exception):
@@ -134,10 +124,11 @@ def _line_table(lines: list[bytes], line: int, record: int, reader: Reader) -> p
 
 def _table(numbers: list[int], raw: list[bytes], record: int, reader: Reader) -> pa.Table:
     reasons: list[str | None] = [None] * len(raw)
+    shown = min(SHOWN_BYTES, reader.max_line_bytes)  # what lies further on may have been cut out
     text: list[bytes | None] = list(raw)
     for i, long in enumerate(raw):
         if len(long) > reader.max_line_bytes:
-            reasons[i], text[i], raw[i] = "line_too_long", None, long[:SHOWN_BYTES]
+            reasons[i], text[i], raw[i] = "line_too_long", None, long[:shown]
     column = pa.array(text, pa.binary())
     try:
         line = column.cast(pa.string())
@@ -171,80 +162,12 @@ def _array_elements(path: Path, reader: Reader) -> Iterator[pa.Table]:
     """Elements of the array under `records_key`, each with its exact text."""
     try:
         text = path.read_bytes().removeprefix(BOM).decode()
-        spans = _spans(text, reader.records_key or "")
-    except (ValueError, IndexError) as error:
+        spans = json_array.spans(text, reader.records_key or "")
+    except json_array.RepeatedKey as error:
+        raise Unreadable("object_repeated_key") from error
+    except ValueError as error:
         raise Unreadable("object_not_json") from error
     for first in range(0, len(spans), 10_000):
         part = [text[start:end].encode() for start, end in spans[first : first + 10_000]]
         numbers = list(range(first + 1, first + 1 + len(part)))
         yield json_shape.judged(_table(numbers, part, first + 1, reader))
-
-
-def _spans(text: str, key: str) -> Spans:
-    """Where the elements of {"key": [ … ]} begin and end; ValueError or IndexError unless the whole text is
-    one JSON object with this array."""
-    start = _skip(text, 0)
-    members, end = _sequence(text, start, "{}", lambda text, at: _member(text, at, key))
-    if len({name for name, _ in members}) < len(members):
-        raise Unreadable("object_repeated_key")
-    spans = dict(members).get(key)
-    if spans is None or _skip(text, end) < len(text):
-        raise ValueError(f"not one object with an array {key}")
-    return spans
-
-
-def _sequence(
-    text: str, position: int, brackets: str, item: Callable[[str, int], tuple[Item, int]]
-) -> tuple[list[Item], int]:
-    """What stands between two brackets, separated by commas; and where it ends."""
-    items: list[Item] = []
-    position = _expect(text, position, brackets[0])
-    while text[position] != brackets[1]:
-        if items:
-            position = _expect(text, position, ",")
-        one, end = item(text, position)
-        items.append(one)
-        position = _skip(text, end)
-    return items, position + 1
-
-
-def _member(text: str, position: int, key: str) -> tuple[tuple[str, Spans | None], int]:
-    """Name of a member, and the spans of its elements where it is the array under `key`."""
-    if text[position] != '"':
-        raise ValueError("a key is a string")
-    name, end = DECODER.raw_decode(text, position)
-    value = _expect(text, _skip(text, end), ":")
-    if name != key or text[value] != "[":
-        return (name, None), _end(text, value)
-    spans, end = _sequence(text, value, "[]", _element)
-    return (name, spans), end
-
-
-def _element(text: str, position: int) -> tuple[tuple[int, int], int]:
-    end = _end(text, position)
-    return (position, end), end
-
-
-def _end(text: str, position: int) -> int:
-    """Behind a JSON value. One that is nested too deeply for the decoder is taken by its brackets alone."""
-    try:
-        return DECODER.raw_decode(text, position)[1]
-    except RecursionError:
-        level = 0
-        for mark in MARK.finditer(text, position):
-            level += {"{": 1, "[": 1, "}": -1, "]": -1}.get(mark[0], 0)
-            if level == 0 or mark[0] == '"':
-                break
-        if level or mark[0] == '"':
-            raise ValueError("a string or a bracket without its end") from None
-        return mark.end()
-
-
-def _expect(text: str, position: int, mark: str) -> int:
-    if text[position] != mark:
-        raise ValueError(f"no {mark}")
-    return _skip(text, position + 1)
-
-
-def _skip(text: str, position: int) -> int:
-    return SPACES.match(text, position).end()  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tests.events import evening, event
 
@@ -42,7 +43,8 @@ class Case:
 
 def line(raw: str | None = None, **fields: object) -> str:
     """An event as JSON; `raw` is JSON text in place of its quantity, 1."""
-    text = json.dumps(event(**{"id": "<id>"} | fields))
+    made: dict[str, Any] = {"id": "<id>"} | fields
+    text = json.dumps(event(**made))
     return text if raw is None else text.replace('"quantity": 1', f'"quantity": {raw}')
 
 

@@ -109,6 +109,12 @@ def test_a_line_that_is_too_long_is_one_refusal_and_its_neighbours_stay(tmp_path
     assert len(rows[1]["raw"]) <= readers.SHOWN_BYTES
 
 
+def test_of_a_line_that_is_too_long_the_beginning_is_kept_and_nothing_from_its_end(tmp_path):
+    (row,) = read(tmp_path, b"a" * 2000 + b"b" * (9 << 20), PLAIN)
+
+    assert row["raw"] == b"a" * PLAIN.max_line_bytes
+
+
 def test_a_line_of_exactly_the_limit_is_read(tmp_path):
     assert [r["reader_reason"] for r in read(tmp_path, b"x" * 1000, TEXT)] == [None]
 
