@@ -44,6 +44,7 @@ class ManifestKeys(Part):
     submitted: str | None = None
     period_start: str | None = None
     period_end: str | None = None
+    dataset: str | None = None
     dataset_version: str | None = None
 
 
@@ -114,6 +115,10 @@ class BillingContract(Document):
     discovery: Discovery
     mapping: Mapping
     control: Control
+    dataset: str | None = (
+        None  # the provider's name of this view of its bill; SQL sees it as x_dataset
+    )
+    complements: str | None = None  # stream that holds the other part of the same bill
 
     @model_validator(mode="after")
     def _consistent(self) -> "BillingContract":
@@ -121,6 +126,8 @@ class BillingContract(Document):
         named = {self.control.cost, self.control.category, self.control.currency}
         if unknown := named - names:
             raise ValueError(f"billing.control names unknown properties: {sorted(unknown)}")
+        if self.discovery.manifest and self.discovery.manifest.dataset and not self.dataset:
+            raise ValueError("billing.dataset must say which data set the manifest is to name")
         if hidden := sorted(one.name for one in self.properties if one.privacy == "hash"):
             raise ValueError(f"{hidden}: a bill knows the privacy classes none and drop")
         return self

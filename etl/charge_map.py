@@ -76,8 +76,8 @@ def map_rows(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> No
     empty = ", ".join(f"CASE WHEN {name} IS NULL THEN 'no_value:{name}' END" for name in NEEDED)
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE charge_row AS SELECT * REPLACE (coalesce(row_problem, {empty}) AS "
-        f"row_problem) FROM (SELECT {ROW}, coalesce(raw.row_problem, mapped.reject_reason) AS row_problem, "
-        f"{chosen} FROM ({_with_reason(query, columns)}) mapped JOIN "
+        f"row_problem) FROM (SELECT {ROW}, coalesce(raw.row_problem, mapped.row_problem) AS row_problem, "
+        f"{_mirror(columns)} AS is_mirror, {chosen} FROM ({_with_reason(query, columns)}) mapped JOIN "
         f"(SELECT {ROW}, row_problem, changes, control_cost, control_category FROM raw) raw USING ({ROW}))"
     )
 
@@ -97,7 +97,7 @@ def check(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> None:
     except (duckdb.Error, OSError) as error:
         raise ContractError(f"{where}: {error}") from error
     found = {row["column_name"]: row["column_type"] for row in described}
-    if unknown := sorted(found.keys() - GIVEN.keys() - {ROW, "reject_reason"}):
+    if unknown := sorted(found.keys() - GIVEN.keys() - {ROW, "row_problem", "is_mirror"}):
         raise ContractError(f"{where}: gives columns that charge/1 does not have: {unknown}")
     needed = set(NEEDED) - CONTROL - BY_DEFAULT.keys()
     if missing := sorted((needed | {ROW}) - found.keys()):
@@ -120,10 +120,13 @@ def _mapped(name: str, columns: set[str]) -> str:
     return f"mapped.{default}" if default else "NULL"
 
 
+def _mirror(columns: set[str]) -> str:
+    """Lines that the contract's complement counts: kept out here, and counted as such."""
+    return "coalesce(mapped.is_mirror, false)" if "is_mirror" in columns else "false"
+
+
 def _with_reason(query: str, columns: set[str]) -> str:
-    return (
-        query if "reject_reason" in columns else f"SELECT *, NULL AS reject_reason FROM ({query})"
-    )
+    return query if "row_problem" in columns else f"SELECT *, NULL AS row_problem FROM ({query})"
 
 
 def _control(contract: BillingContract) -> list[str]:
@@ -149,7 +152,8 @@ def _long(engine: duckdb.DuckDBPyConnection, properties: Sequence[Property]) -> 
 
 def _typed(contract: BillingContract, properties: Sequence[Property], long: set[str]) -> str:
     """Every property by its type, the control columns by their role, what could not be read or was rounded."""
-    picked, problems, rounded = [ROW, *_control(contract)], [], []
+    dataset = f"{quote(contract.dataset or '')} AS x_dataset"
+    picked, problems, rounded = [ROW, dataset, *_control(contract)], [], []
     for one in properties:
         name = quoted(one.name)
         value, problem = TYPED[one.type]

@@ -170,7 +170,7 @@ CHARGE_CONTROL = Table(
 provider           string      provider, as the contract names it
 billing_period     string      month of the invoice, YYYY-MM
 stream             string      contract
-stage              string      source (as text, before mapping), charge (mapped) or charge_daily
+stage              string      source (text), mirror (text of lines that another contract counts), charge, charge_daily
 delivery           string?     first 16 hex digits of sha256(delivery_id); null for charge_daily, which sums them
 category           string?     source: the provider's own kind of line; else charge_category
 currency           string?     ISO 4217 code

@@ -24,18 +24,25 @@ class Columns:
 
 def resolve(contract: BillingContract, header: Sequence[str]) -> Columns:
     """Find each property among delivered column names; raises Refused where a required one is missing."""
-    known = {_plain(name): name for name in header}
+    known = {plain(name): name for name in header}
+    nested = contract.reader.format == "parquet"
     found: dict[str, tuple[str, ...]] = {}
     for one in contract.properties:
-        aliases = [_plain(alias) for alias in one.path.split("|")]
+        aliases = [plain(alias) for alias in one.path.split("|")]
         if one.path.endswith("*"):
-            head = aliases[0].removesuffix("*")
-            found[one.name] = tuple(n for p, n in known.items() if p.startswith(head) and p != head)
             continue
-        found[one.name] = tuple(known[alias] for alias in aliases if alias in known)[:1]
+        roots = [alias.partition(".")[0] for alias in aliases] if nested else []
+        found[one.name] = tuple(known[a] for a in [*aliases, *roots] if a in known)[:1]
         if one.required and not found[one.name] and contract.reader.format != "json_lines":
             raise Refused("missing_column", one.path.split("|")[0])
     used = {name for names in found.values() for name in names}
+    for one in contract.properties:
+        if one.path.endswith("*"):  # what another property names is not gathered: it may be dropped
+            head = plain(one.path.removesuffix("*"))
+            found[one.name] = tuple(
+                n for p, n in known.items() if p.startswith(head) and p != head and n not in used
+            )
+    used |= {name for names in found.values() for name in names}
     return Columns(found, tuple(sorted(set(header) - used)))
 
 
@@ -52,7 +59,16 @@ def text(
         return _gathered(contract, one, names, types)
     if not names:
         return "NULL::VARCHAR"
-    return _null(contract, _as_text(names[0], types))
+    return _null(contract, _member(one, names[0], types))
+
+
+def _member(one: Property, name: str, types: Mapping[str, str]) -> str:
+    """A column, or what lies within it where the property names a path into it."""
+    for path in one.path.split("|"):
+        root, dot, rest = path.partition(".")
+        if dot and plain(root) == plain(name) and types[name].startswith("STRUCT"):
+            return f"json_extract_string(to_json({quoted(name)}), {quote('$.' + rest)})"
+    return _as_text(name, types)
 
 
 def _gathered(
@@ -88,7 +104,7 @@ def _null(contract: BillingContract, text: str) -> str:
     return text
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A column name without case, spaces, `_` and `/`; of `Kosten (Cost)` what stands in parentheses."""
     inside = re.search(r"\(([^()]+)\)\s*$", name)
     return re.sub(r"[\s_/]", "", inside[1] if inside else name).lower().removeprefix("\ufeff")

@@ -86,6 +86,9 @@ def _refuse_scope(contract: BillingContract, document: Any) -> None:
     version = _get(document, keys.dataset_version)
     if wanted and version != wanted:
         raise Refused("dataset_version", f"{version}, the contract reads {wanted}")
+    dataset = _get(document, keys.dataset)
+    if keys.dataset and dataset != contract.dataset:
+        raise Refused("foreign_dataset", f"{dataset}, the contract reads {contract.dataset}")
     start = _moment(_get(document, keys.period_start))
     if start and start.day != 1:
         raise Refused("partial_month", f"begins on {start.date()}")

@@ -133,14 +133,16 @@ def _map(
             [SHOWN_ROWS],
         ).fetchall()
         picked = _columns(contract, found, key)
-        charges = engine.execute(f"SELECT {picked} FROM charge_row ORDER BY x_row")
+        charges = engine.execute(
+            f"SELECT {picked} FROM charge_row WHERE NOT is_mirror ORDER BY x_row"
+        )
         return Mapped(charges.to_arrow_table(), sums, problems)
     except duckdb.OperationalError:
         raise  # memory or disk, not the rows
     except duckdb.Error as error:  # its message may quote a row: it goes no further
         raise ContractError(
             f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql "
-            f"raised {type(error).__name__} on a row of {key}: it must give NULL or a reject_reason for "
+            f"raised {type(error).__name__} on a row of {key}: it must give NULL or a row_problem for "
             "any input, TRY() helps"
         ) from None
 

@@ -15,7 +15,7 @@ DIGITS = 60
 
 @dataclass
 class Loaded:
-    """`source` holds the sums of the text by (month, the provider's kind of line, currency)."""
+    """`source` holds the sums of the text by (month, stage, the provider's kind of line, currency)."""
 
     delivery: Delivery
     objects: list[dict] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Loaded:
         """Count one chunk of object `number`."""
         with localcontext(prec=DIGITS):
             for row in sums:
-                key = (row["period"], row["category"], row["currency"])
+                key = (row["period"], row["stage"], row["category"], row["currency"])
                 kept = self.source.setdefault(
                     key, {"rows": 0, "source_cost": Decimal(0), "source_credits": Decimal(0)}
                 )
@@ -53,7 +53,7 @@ class Loaded:
 
     def sources(self) -> list[dict]:
         """The sums as rows of charge_control, amounts as text."""
-        names = ("billing_period", "category", "currency")
+        names = ("billing_period", "stage", "category", "currency")
         return [
             dict(zip(names, key, strict=True))
             | {"delivery": self.delivery.short_id, "rows": sums["rows"]}

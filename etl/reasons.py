@@ -68,6 +68,7 @@ REASONS = OBJECT | UNREAD | MAPPING | JUDGED | NOT_READ
 DELIVERY = {
     "manifest_not_readable": "rejected: The manifest is not JSON, or lacks what the contract says it holds.",
     "dataset_version": "rejected: The data set has another version than the contract reads.",
+    "foreign_dataset": "rejected: The manifest is of another data set than the contract reads.",
     "foreign_bucket": "rejected: The manifest names objects of another bucket.",
     "repeated_object": "rejected: The manifest names an object twice.",
     "object_missing": "seen: An object that the manifest names is not there yet.",

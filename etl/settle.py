@@ -12,10 +12,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import sql, staged
+from etl import layout, sql, staged
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE, CHARGE_CONTROL, CHARGE_DAILY, CHARGE_RESTATEMENT
-from etl.errors import OutOfBalance
+from etl.errors import OutOfBalance, SettingError
 from etl.release import Entry, Release
 from etl.settings import Settings
 from etl.staged import Staged
@@ -35,7 +35,7 @@ class Month:
     """What settles one month: the sums of the text of deliveries that are new in it, and when it moved."""
 
     billing_period: str
-    source: list[dict]  # delivery, category, currency, rows, source_cost, source_credits
+    source: list[dict]  # delivery, stage, category, currency, rows, source_cost, source_credits
     cause: str
     closed: bool
 
@@ -61,6 +61,7 @@ def settle(
         engine.execute(
             f"CREATE OR REPLACE TEMP TABLE daily_row AS {sql.model('charge/charge_daily')}"
         )
+        _refuse_double(engine, lake, contract, base, month, folder)
         inputs = tuple(file["sha256"] for entry in charges.values() for file in entry["files"])
         out.add(engine, CHARGE_DAILY, "FROM daily_row", mine, inputs)
         controls = _controls(engine, lake, contract, base, month, mine, folder)
@@ -68,6 +69,38 @@ def settle(
         out.add(engine, CHARGE_CONTROL, "FROM control_row", mine)
         _restate(engine, lake, contract, base, month, mine, folder, out)
     return _shown(controls)
+
+
+def _refuse_double(
+    engine: duckdb.DuckDBPyConnection,
+    lake: Store,
+    contract: BillingContract,
+    base: Release,
+    month: Month,
+    folder: Path,
+) -> None:
+    """Two exports of one account's month would count it twice, unless each holds its part of it."""
+    of_month = {"provider": contract.provider, "billing_period": month.billing_period}
+    mine = {contract.stream, contract.complements}
+    others = {
+        name: entry
+        for name, entry in base.partitions(CHARGE_DAILY.name, **of_month).items()
+        if layout.partition_values(name)["stream"] not in mine
+    }
+    staged.give(
+        engine, lake, "other_daily", CHARGE_DAILY.name, list(others.values()), folder / "others"
+    )
+    found = sql.rows(
+        engine,
+        "SELECT DISTINCT stream, billing_account_id FROM other_daily JOIN "
+        "(SELECT DISTINCT billing_account_id FROM daily_row) USING (billing_account_id) ORDER BY ALL",
+    )
+    if found:
+        raise SettingError(
+            f"{contract.stream} {month.billing_period}: the month of billing account "
+            f"{found[0]['billing_account_id']} is loaded by the contract {found[0]['stream']} already, and "
+            "would count twice: keep one of the two contracts active, or name billing.complements"
+        )
 
 
 def _charges(
@@ -94,8 +127,8 @@ def _controls(
     older = staged.partitions(base, CHARGE_CONTROL.name, **mine)
     staged.give(engine, lake, "published_control", CHARGE_CONTROL.name, older, folder / "control")
     wanted = {row["delivery"] for row in charged} - {one["delivery"] for one in month.source}
-    known = sql.rows(engine, "FROM published_control WHERE stage = 'source'")
-    source = [mine | {"stage": "source"} | one for one in month.source]
+    known = sql.rows(engine, "FROM published_control WHERE stage IN ('source', 'mirror')")
+    source = [mine | one for one in month.source]
     source += [row for row in known if row["delivery"] in wanted]
     _refuse_lost(contract, month, source, charged)
     charge = _summed(charged, ("delivery", "charge_category", "currency"))
@@ -113,7 +146,7 @@ def _refuse_lost(
     contract: BillingContract, month: Month, source: list[dict], charged: list[dict]
 ) -> None:
     """Rows and the provider's own total, by its own kind of line: from text to charges nothing is lost."""
-    came = _by_key(source, "category")
+    came = _by_key((row for row in source if row["stage"] == "source"), "category")
     went = _by_key(_summed(charged, ("delivery", "charge_type", "currency")), "charge_type")
     if came != went:
         differ = sorted(map(str, came.keys() ^ went.keys())) or sorted(

@@ -57,6 +57,26 @@ replace(replace(replace(replace(text, '''', '"'), ': None', ': null'), ': True',
 
 -- JSON as providers write it into a text column: as it is, an object without its braces, or Python's notation.
 CREATE OR REPLACE TEMP MACRO billing_json(text) AS
-CASE WHEN json_valid(text) AND text[1] IN ('{', '[') THEN text
+CASE WHEN text = '""' THEN '{}'
+    WHEN json_valid(text) AND text[1] IN ('{', '[') THEN text
     WHEN text[1] = '"' AND json_valid('{' || text || '}') THEN '{' || text || '}'
     WHEN text[1] IN ('{', '[') AND json_valid(python_json(text)) THEN python_json(text) END;
+
+-- [{"key": …, "value": …}] as Google writes labels -> a JSON object, `prefix` before each key. Of a key that stands
+-- twice the first one counts.
+CREATE OR REPLACE TEMP MACRO label_pairs(text, prefix) AS
+list_transform(
+    from_json(text, '[{"key": "VARCHAR", "value": "VARCHAR"}]'),
+    lambda one: {'key': prefix || one.key, 'value': coalesce(one.value, '')}
+);
+
+CREATE OR REPLACE TEMP MACRO pairs_object(pairs) AS
+CASE WHEN len(pairs) > 0 THEN to_json(map_from_entries(list_filter(
+    pairs, lambda one, n: one.key IS NOT NULL
+        AND list_position(list_transform(pairs, lambda other: other.key), one.key) = n
+)))::VARCHAR END;
+
+-- price x quantity, both to 12 places, for costs that a provider does not state; NULL beyond seven digits before the
+-- point. A product of 18 places each would need more digits than a decimal has.
+CREATE OR REPLACE TEMP MACRO amount_product(price, quantity) AS
+TRY((try_cast(price AS DECIMAL(19,12)) * try_cast(quantity AS DECIMAL(19,12)))::DECIMAL(38,18));

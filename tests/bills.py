@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import datetime
 
 import pyarrow as pa
@@ -55,6 +56,8 @@ def mapped(stream: str, *lines: dict[str, str | None]) -> list[dict]:
     """What a billing contract makes of lines, given by the names of its export; with `row_problem`."""
     contract = billing_contract.load(ROOT / "contracts", stream)
     names = list(lines[0])
+    if contract.reader.format == "json_lines":
+        names, lines = ["line"], tuple({"line": json.dumps(one)} for one in lines)
     rows = pa.table(
         {name: pa.array([one.get(name) for one in lines], pa.string()) for name in names}
     )
@@ -62,4 +65,6 @@ def mapped(stream: str, *lines: dict[str, str | None]) -> list[dict]:
     engine = plain_engine()
     charge_map.bind(engine, contract, delivered.resolve(contract, names), numbered)
     charge_map.map_rows(engine, contract)
-    return sql.rows(engine, "FROM charge_row ORDER BY x_row")
+    found = sql.rows(engine, "FROM charge_row ORDER BY x_row")
+    engine.execute("DROP TABLE charge_row; DROP TABLE raw; DROP VIEW given")
+    return found

@@ -100,6 +100,7 @@ def test_sums_of_the_text_are_by_the_provider_s_own_kind_of_line():
         {
             "x_row": pa.array([1, 2, 3], pa.int64()),
             "billing_period_start": pa.array([datetime(2026, 10, 1)] * 3, pa.timestamp("us")),
+            "is_mirror": [False] * 3,
         }
     )
     found = run("charge/charge_source", {"raw": raw, "charge_row": rows})

@@ -277,3 +277,31 @@ def test_json_as_bills_write_it(text, json):
     assert value("billing_json(?)", text) == json
     if text.startswith("[{'"):
         assert value("python_json(?)", text) == json
+
+
+@pytest.mark.parametrize(
+    ("price", "quantity", "product"),
+    [
+        ("0.1", "8", "0.8"),
+        ("0.000000000001", "0.000001", "0.000000000000000001"),
+        ("1e7", "1", None),
+        (None, "1", None),
+    ],
+)
+def test_a_price_times_a_quantity_is_a_decimal_or_nothing(price, quantity, product):
+    found = value("amount_product(?::DECIMAL(38,18), ?::DECIMAL(38,18))", price, quantity)
+
+    assert found == (None if product is None else Decimal(product))
+
+
+@pytest.mark.parametrize(
+    ("labels", "tags"),
+    [
+        ('[{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]', '{"x/a":"1"}'),
+        ('[{"key": "b"}]', '{"x/b":""}'),
+        ("[]", None),
+        (None, None),
+    ],
+)
+def test_labels_become_an_object(labels, tags):
+    assert value("pairs_object(label_pairs(?, 'x/'))", labels) == tags

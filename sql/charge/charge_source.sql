@@ -1,10 +1,11 @@
 -- Sums of the text of one chunk of a delivery, taken before any mapping.
 --
--- grain:   period, category, currency
+-- grain:   period, stage, category, currency
 -- inputs:  raw, charge_row
 
 SELECT
     strftime(charge_row.billing_period_start, '%Y-%m') AS period,
+    CASE WHEN charge_row.is_mirror THEN 'mirror' ELSE 'source' END AS stage,
     raw.control_category AS category,
     raw.control_currency AS currency,
     count(*) AS rows,

@@ -1,0 +1,113 @@
+-- Lines of an Azure Cost Management export, of actual or amortized cost -> charges.
+--
+-- Both are views of the same money. Actual cost gives what is billed, and what is effective of lines that no
+-- commitment touches; amortized cost gives what is effective of lines under a commitment, and only mirrors the rest.
+--
+-- grain:   x_row
+-- inputs:  raw, service_category
+
+WITH line AS (
+    SELECT
+        *,
+        x_dataset = 'AmortizedCost' AS is_amortized,
+        coalesce(charge_type, 'Usage') AS kind,
+        coalesce(pricing_model IN ('Reservation', 'SavingsPlan'), false)
+        OR coalesce(charge_type IN ('UnusedReservation', 'UnusedSavingsPlan'), false) AS is_committed,
+        coalesce(benefit_id, reservation_id) AS commitment,
+        date_trunc('month', coalesce(billing_period_start_date, charge_date))::TIMESTAMP AS month_start,
+        coalesce(billing_profile_id, billing_account_id, subscription_id) AS account,
+        coalesce(payg_cost, amount_product(nullif(pay_g_price, 0), quantity)) AS list,
+        amount_product(nullif(unit_price, 0), quantity) AS contracted
+    FROM raw
+),
+
+sorted AS (
+    SELECT
+        *,
+        CASE
+            WHEN kind IN ('Usage', 'UnusedReservation', 'UnusedSavingsPlan') THEN 'Usage'
+            WHEN kind IN ('Purchase', 'Tax') THEN kind
+            WHEN kind = 'Refund' THEN 'Purchase'
+            ELSE 'Adjustment'
+        END AS charge_category
+    FROM line
+)
+
+SELECT
+    x_row,
+    is_amortized AND NOT is_committed AS is_mirror,
+    availability_zone,
+    CASE WHEN is_amortized THEN 0 ELSE cost END AS billed_cost,
+    account AS billing_account_id,
+    coalesce(billing_profile_name, billing_account_name) AS billing_account_name,
+    CASE WHEN billing_profile_id IS NOT NULL AND billing_profile_id <> coalesce(billing_account_id, '')
+        THEN 'Billing Profile' ELSE 'Billing Account' END AS billing_account_type,
+    billing_currency,
+    month_start AS billing_period_start,
+    month_start + INTERVAL 1 MONTH AS billing_period_end,
+    charge_category,
+    CASE WHEN kind = 'Refund' THEN 'Correction' END AS charge_class,
+    product AS charge_description,
+    CASE frequency WHEN 'UsageBased' THEN 'Usage-Based' WHEN 'OneTime' THEN 'One-Time' WHEN 'Recurring' THEN 'Recurring' END
+        AS charge_frequency,
+    charge_date AS charge_period_start,
+    charge_date + INTERVAL 1 DAY AS charge_period_end,
+    CASE WHEN commitment IS NULL THEN NULL WHEN pricing_model = 'SavingsPlan' THEN 'Spend' ELSE 'Usage' END
+        AS commitment_discount_category,
+    commitment AS commitment_discount_id,
+    coalesce(benefit_name, reservation_name) AS commitment_discount_name,
+    CASE
+        WHEN commitment IS NULL OR charge_category <> 'Usage' THEN NULL
+        WHEN kind LIKE 'Unused%' THEN 'Unused' ELSE 'Used'
+    END AS commitment_discount_status,
+    CASE WHEN commitment IS NULL THEN NULL WHEN pricing_model = 'SavingsPlan' THEN 'Savings Plan' ELSE 'Reservation' END
+        AS commitment_discount_type,
+    -- of usage under a commitment the amortized line counts the quantity, the actual one (of no cost) does not
+    CASE WHEN charge_category = 'Usage' AND (is_amortized OR NOT is_committed) THEN quantity END AS consumed_quantity,
+    CASE WHEN charge_category = 'Usage' AND (is_amortized OR NOT is_committed) THEN unit_of_measure END AS consumed_unit,
+    CASE WHEN is_amortized THEN 0 ELSE coalesce(contracted, cost) END AS contracted_cost,
+    CASE WHEN charge_category <> 'Tax' THEN unit_price END AS contracted_unit_price,
+    CASE WHEN is_amortized OR NOT is_committed THEN cost ELSE 0 END AS effective_cost,
+    invoice_id,
+    'Microsoft' AS invoice_issuer_name,
+    CASE WHEN is_amortized THEN 0 ELSE coalesce(list, contracted, cost) END AS list_cost,
+    CASE WHEN charge_category <> 'Tax' THEN nullif(pay_g_price, 0) END AS list_unit_price,
+    CASE
+        WHEN charge_category NOT IN ('Usage', 'Purchase') THEN NULL
+        WHEN is_committed THEN 'Committed'
+        WHEN pricing_model = 'Spot' THEN 'Dynamic'
+        ELSE 'Standard'
+    END AS pricing_category,
+    pricing_currency,
+    CASE WHEN charge_category IN ('Usage', 'Purchase') THEN quantity END AS pricing_quantity,
+    CASE WHEN charge_category IN ('Usage', 'Purchase') THEN unit_of_measure END AS pricing_unit,
+    'Microsoft' AS provider_name,
+    coalesce(publisher_name, CASE WHEN publisher_type IS NULL OR publisher_type IN ('Azure', 'Microsoft')
+        THEN 'Microsoft' ELSE publisher_type END) AS publisher_name,
+    lower(replace(resource_location, ' ', '')) AS region_id,
+    resource_location AS region_name,
+    lower(resource_id) AS resource_id,
+    resource_name,
+    resource_type,
+    coalesce(by_name.category, 'Other') AS service_category,
+    meter_category AS service_name,
+    meter_sub_category AS service_subcategory,
+    CASE WHEN charge_category <> 'Tax' THEN coalesce(product_id, meter_id) END AS sku_id,
+    CASE WHEN charge_category <> 'Tax' AND coalesce(product_id, meter_id) IS NOT NULL THEN meter_name END AS sku_meter,
+    subscription_id AS sub_account_id,
+    CASE WHEN subscription_id IS NOT NULL THEN coalesce(subscription_name, subscription_id) END AS sub_account_name,
+    CASE WHEN subscription_id IS NOT NULL THEN 'Subscription' END AS sub_account_type,
+    tags,
+    consumed_service AS x_service_id,
+    meter_name AS x_operation,
+    map_from_entries(list_filter([
+        CASE WHEN list IS NULL AND NOT is_amortized THEN {'key': 'filled:list_cost', 'value': ''} END,
+        CASE WHEN payg_cost IS NULL AND list IS NOT NULL THEN {'key': 'derived:list_cost', 'value': ''} END,
+        CASE WHEN contracted IS NULL AND NOT is_amortized THEN {'key': 'filled:contracted_cost', 'value': ''} END,
+        CASE WHEN is_committed AND NOT is_amortized THEN {'key': 'elsewhere:effective_cost', 'value': ''} END,
+        CASE WHEN resource_id <> lower(resource_id) THEN {'key': 'lowered:resource_id', 'value': resource_id} END,
+        CASE WHEN charge_type IS NULL THEN {'key': 'filled:charge_category', 'value': ''} END,
+        CASE WHEN by_name.category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END
+    ], lambda one: one IS NOT NULL)) AS x_changes
+FROM sorted
+LEFT JOIN service_category by_name ON by_name.service = lower(sorted.meter_category)

@@ -1,0 +1,185 @@
+"""normalize/azure_cost, normalize/gcp_billing, normalize/oci_cost: what each makes of one line."""
+
+import json
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from tests.bills import mapped
+
+AZURE = {
+    "BillingAccountId": "861",
+    "BillingPeriodStartDate": "09/01/2026",
+    "BillingPeriodEndDate": "09/30/2026",
+    "SubscriptionId": "sub-1",
+    "Date": "09/21/2026",
+    "MeterCategory": "Virtual Machines",
+    "Quantity": "8",
+    "Cost": "0.4",
+    "UnitPrice": "0.1",
+    "PayGPrice": "0.2",
+    "BillingCurrency": "EUR",
+    "ResourceId": "/Subscriptions/A/B",
+    "ResourceLocation": "US East",
+    "UnitOfMeasure": "1 Hour",
+    "ChargeType": "Usage",
+    "PricingModel": "OnDemand",
+    "ReservationId": None,
+    "Tags": '"env": "prod","team": "a"',
+}
+GCP = {
+    "billing_account_id": "01-B",
+    "service": {"id": "S1", "description": "Compute Engine"},
+    "sku": {"id": "K1", "description": "a core"},
+    "usage_start_time": "2026-09-30T23:00:00Z",
+    "usage_end_time": "2026-10-01T00:00:00Z",
+    "project": {"id": "p-1", "name": "one", "labels": [{"key": "team", "value": "a"}]},
+    "labels": [{"key": "vm", "value": "x"}, {"key": "vm", "value": "y"}],
+    "cost": 1.25,
+    "currency": "USD",
+    "credits": [{"amount": -0.25}, {"amount": -0.5}],
+    "invoice": {"month": "202610"},
+    "cost_type": "regular",
+}
+OCI = {
+    "lineItem/referenceNo": "r1",
+    "lineItem/tenantId": "ocid1.tenancy",
+    "lineItem/intervalUsageStart": "2023-11-13T10:00Z",
+    "lineItem/intervalUsageEnd": "2023-11-13T11:00:00Z",
+    "lineItem/isCorrection": "false",
+    "product/service": "COMPUTE",
+    "cost/myCost": "2.323760000E-9",
+    "cost/unitPrice": "0.00116188",
+    "cost/currencyCode": "USD",
+    "usage billedQuantity": "0.000002",
+    "tags/Oracle-Tags.CreatedBy": "a@example.com",
+    "tags/Team.Name": "a",
+}
+
+
+def azure(stream: str = "azure_actual", **values: str) -> dict:
+    line = AZURE | values
+    rows = (
+        mapped("azure_actual", line)
+        if stream == "azure_actual"
+        else mapped("azure_amortized", line)
+    )
+    (row,) = rows
+    return row
+
+
+def gcp(**values: object) -> dict:
+    (row,) = mapped("gcp_billing", GCP | values)
+    return row
+
+
+def oci(**values: str) -> dict:
+    (row,) = mapped(
+        "oci_cost", OCI | {name.replace("__", "/"): one for name, one in values.items()}
+    )
+    return row
+
+
+def test_an_azure_line_has_its_four_costs_its_month_and_its_tags():
+    row = azure()
+
+    assert row["row_problem"] is None
+    costs = ("list_cost", "contracted_cost", "billed_cost", "effective_cost")
+    assert [row[name] for name in costs] == list(map(Decimal, ("1.6", "0.8", "0.4", "0.4")))
+    assert row["billing_period_start"] == datetime(2026, 9, 1)
+    assert row["billing_period_end"] == datetime(2026, 10, 1)  # the export says the last day
+    assert row["charge_period_end"] == datetime(2026, 9, 22)
+    assert json.loads(row["tags"]) == {"env": "prod", "team": "a"}
+    assert (row["region_id"], row["resource_id"]) == ("useast", "/subscriptions/a/b")
+    assert row["x_changes"]["lowered:resource_id"] == "/Subscriptions/A/B"
+    assert "derived:list_cost" in row["x_changes"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "values", "mirror", "billed", "effective"),
+    [
+        ("azure_actual", {}, False, "0.4", "0.4"),
+        ("azure_amortized", {}, True, "0", "0.4"),
+        ("azure_actual", {"PricingModel": "Reservation"}, False, "0.4", "0"),
+        ("azure_amortized", {"PricingModel": "Reservation"}, False, "0", "0.4"),
+        ("azure_amortized", {"PricingModel": "SavingsPlan"}, False, "0", "0.4"),
+        ("azure_amortized", {"ChargeType": "UnusedReservation"}, False, "0", "0.4"),
+        (
+            "azure_actual",
+            {"ChargeType": "Purchase", "PricingModel": "Reservation"},
+            False,
+            "0.4",
+            "0",
+        ),
+    ],
+)
+def test_actual_cost_bills_and_amortized_cost_spreads(stream, values, mirror, billed, effective):
+    row = azure(stream, **values)
+
+    assert row["is_mirror"] == mirror
+    assert (row["billed_cost"], row["effective_cost"]) == (Decimal(billed), Decimal(effective))
+
+
+@pytest.mark.parametrize(
+    ("kind", "category", "charge_class"),
+    [
+        ("Usage", "Usage", None),
+        ("UnusedSavingsPlan", "Usage", None),
+        ("Purchase", "Purchase", None),
+        ("Tax", "Tax", None),
+        ("Refund", "Purchase", "Correction"),
+        ("RoundingAdjustment", "Adjustment", None),
+        ("ANewKind", "Adjustment", None),
+    ],
+)
+def test_kinds_of_azure_lines(kind, category, charge_class):
+    row = azure(ChargeType=kind)
+
+    assert (row["charge_category"], row["charge_class"]) == (category, charge_class)
+
+
+def test_a_google_row_is_net_of_all_its_credits_and_stays_one_row():
+    row = gcp()
+
+    assert row["row_problem"] is None
+    assert (row["billed_cost"], row["contracted_cost"]) == (Decimal("0.5"), Decimal("1.25"))
+    assert (row["x_source_cost"], row["x_source_credits"]) == (Decimal("1.25"), Decimal("-0.75"))
+    # used in one month, invoiced in the next: both are kept
+    assert row["charge_period_start"] == datetime(2026, 9, 30, 23)
+    assert row["billing_period_start"] == datetime(2026, 10, 1)
+    # of a label that stands twice the first one counts; the project's own are told apart
+    assert json.loads(row["tags"]) == {"vm": "x", "project/team": "a"}
+
+
+@pytest.mark.parametrize(
+    ("values", "category", "charge_class"),
+    [
+        ({"cost_type": "tax"}, "Tax", None),
+        (
+            {"cost_type": "rounding_error", "usage_end_time": "2026-10-02T00:00:00Z"},
+            "Adjustment",
+            None,
+        ),
+        ({"cost_type": "adjustment"}, "Adjustment", "Correction"),
+    ],
+)
+def test_kinds_of_google_rows(values, category, charge_class):
+    row = gcp(**values)
+
+    assert (row["charge_category"], row["charge_class"]) == (category, charge_class)
+
+
+def test_a_google_row_without_a_month_is_named():
+    assert gcp(invoice={"month": "soon"})["row_problem"].startswith("time_not_readable")
+
+
+def test_an_oracle_row_keeps_eighteen_places_and_drops_who_made_it():
+    row = oci()
+
+    assert row["row_problem"] is None
+    assert row["billed_cost"] == row["list_cost"] == Decimal("0.00000000232376")
+    assert row["charge_period_start"] == datetime(2023, 11, 13, 10)
+    assert (row["x_row_key"], row["charge_class"]) == ("r1", None)
+    assert json.loads(row["tags"]) == {"Team.Name": "a"}
+    assert oci(lineItem__isCorrection="true")["charge_class"] == "Correction"
