@@ -1,0 +1,17 @@
+-- FOCUS use case "Quantify usage of a component across months": costs of a service, month by month.
+--
+-- grain:   ServiceName, Month, BillingCurrency
+-- inputs:  focus_1_2
+-- params:  start (inclusive), end (exclusive)
+
+SELECT
+    ServiceName,
+    date_trunc('month', ChargePeriodStart)::DATE AS Month,
+    BillingCurrency,
+    ConsumedUnit,
+    sum(ConsumedQuantity)::DECIMAL(38,18) AS ConsumedQuantity,
+    sum(EffectiveCost)::DECIMAL(38,18) AS EffectiveCost
+FROM focus_1_2
+WHERE ChargeCategory = 'Usage' AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
+GROUP BY ALL
+ORDER BY ALL

@@ -1,0 +1,19 @@
+-- FOCUS use case "Analyze resource costs by SKU": what each resource cost, and for what.
+--
+-- grain:   ProviderName, ResourceId, SkuId, BillingCurrency
+-- inputs:  focus_1_2
+-- params:  start (inclusive), end (exclusive)
+
+SELECT
+    ProviderName,
+    ResourceId,
+    SkuId,
+    max(ChargeDescription) AS ChargeDescription,
+    PricingUnit,
+    BillingCurrency,
+    sum(PricingQuantity)::DECIMAL(38,18) AS PricingQuantity,
+    sum(EffectiveCost)::DECIMAL(38,18) AS EffectiveCost
+FROM focus_1_2
+WHERE ResourceId IS NOT NULL AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
+GROUP BY ProviderName, ResourceId, SkuId, PricingUnit, BillingCurrency
+ORDER BY EffectiveCost DESC, ResourceId, SkuId

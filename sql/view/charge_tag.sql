@@ -1,0 +1,25 @@
+-- One tag of one charge, so that nobody has to unnest JSON: join or filter by key. A charge stands here once a tag:
+-- sum costs of one key at a time.
+--
+-- grain:   x_stream, x_delivery, x_object_key, x_row, tag_key
+-- inputs:  charge
+
+SELECT
+    x_provider,
+    x_billing_period,
+    x_stream,
+    x_delivery,
+    x_object_key,
+    x_row,
+    pair.key AS tag_key,
+    pair.value AS tag_value,
+    charge_period_start,
+    billing_account_id,
+    sub_account_id,
+    service_name,
+    billing_currency,
+    billed_cost,
+    effective_cost
+FROM charge,
+    unnest(map_entries(from_json(tags, '"MAP(VARCHAR, VARCHAR)"'))) pairs(pair)
+WHERE tags IS NOT NULL

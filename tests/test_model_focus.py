@@ -1,0 +1,125 @@
+"""view/focus_1_2, view/charge_tag, view/sub_account and the use cases of FOCUS that run on them."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from etl import sql
+from tests.models import plain_engine
+from tests.test_model_charge import charge, charges
+
+START, END = datetime(2026, 10, 1), datetime(2026, 11, 1)
+PLAN = {"commitment_discount_id": "plan", "commitment_discount_type": "Savings Plan"}
+LINES = [
+    charge("5", service_name="Compute", tags='{"team": "a", "env": "prod"}', list_cost=Decimal(8))
+    | {"sub_account_id": "s1", "sub_account_name": "old", "region_id": "r1", "resource_id": "vm"}
+    | {"sku_id": "K", "consumed_quantity": Decimal(2), "consumed_unit": "Hrs"},
+    charge("1", service_name="Compute", tags='{"team": "b"}', region_id="r2")
+    | {"sub_account_id": "s1", "sub_account_name": "new"}
+    | {"charge_period_start": datetime(2026, 10, 9), "charge_class": "Correction"},
+    charge("3", service_name="Storage", commitment_discount_status="Used", **PLAN),
+    charge("2", service_name="Storage", charge_category="Purchase", **PLAN)
+    | {"charge_frequency": "Recurring", "charge_description": "a plan"},
+    charge("7", charge_category="Tax", invoice_id="i1", service_name="Tax"),
+    charge("9", charge_period_start=END, billing_period_start=END, service_name="Later"),
+]
+
+
+@pytest.fixture
+def engine():
+    """The views over literal charges."""
+    found = plain_engine()
+    found.register("charge", charges(*LINES))
+    names = ("focus_1_2", "charge_tag", "sub_account")
+    for name, model in zip(
+        names, ("view/focus_1_2", "view/charge_tag", "view/sub_account"), strict=True
+    ):
+        sql.view(found, name, model)
+    yield found
+    for name in names:
+        found.execute(f"DROP VIEW {name}")
+    found.unregister("charge")
+
+
+def asked(engine, model: str, *columns: str, **params) -> list[tuple]:
+    rows = sql.rows(engine, sql.model(model), {"start": START, "end": END} | params)
+    return [tuple(plainly(row[name]) for name in columns) for row in rows]
+
+
+def plainly(value: object) -> object:
+    return int(value) if isinstance(value, Decimal) and value == int(value) else value
+
+
+@pytest.mark.parametrize(
+    ("model", "columns", "expected"),
+    [
+        (
+            "report/focus_service",
+            ("ServiceName", "ListCost", "BilledCost"),
+            [("Tax", 7, 7), ("Compute", 9, 6), ("Storage", 5, 5)],
+        ),
+        (
+            "report/focus_sub_account",
+            ("SubAccountId", "BilledCost"),
+            [(None, 12), ("s1", 6)],
+        ),
+        (
+            "report/focus_region",
+            ("RegionId", "ServiceName", "EffectiveCost"),
+            [(None, "Tax", 7), ("r1", "Compute", 5), (None, "Storage", 5), ("r2", "Compute", 1)],
+        ),
+        (
+            "report/focus_commitment",
+            ("CommitmentDiscountId", "UsedCost", "UnusedCost"),
+            [("plan", 3, 2)],
+        ),
+        ("report/focus_saving", ("ServiceName", "Saved"), [("Compute", 3), ("Storage", 0)]),
+        (
+            "report/focus_invoice",
+            ("InvoiceId", "ChargeCategory", "BilledCost"),
+            [("i1", "Tax", 7), (None, "Purchase", 2), (None, "Usage", 9)],
+        ),
+        (
+            "report/focus_correction",
+            ("ServiceName", "BilledCost", "Corrections"),
+            [("Compute", 1, 1)],
+        ),
+        ("report/focus_recurring", ("ChargeDescription", "BilledCost"), [("a plan", 2)]),
+        ("report/focus_resource", ("ResourceId", "SkuId", "EffectiveCost"), [("vm", "K", 5)]),
+        (
+            "report/focus_month",
+            ("ServiceName", "ConsumedQuantity", "EffectiveCost"),
+            [("Compute", 2, 5), ("Compute", None, 1), ("Storage", None, 3)],
+        ),
+    ],
+)
+def test_use_cases_of_focus(engine, model, columns, expected):
+    assert asked(engine, model, *columns) == expected
+
+
+def test_costs_by_a_tag_keep_what_has_none(engine):
+    found = asked(engine, "report/focus_tag", "TagValue", "EffectiveCost", tag="team")
+
+    assert found == [(None, 12), ("a", 5), ("b", 1)]
+
+
+def test_tags_and_sub_accounts_are_found_without_unnesting(engine):
+    tags = sql.rows(
+        engine, "SELECT tag_value, billed_cost FROM charge_tag WHERE tag_key = 'team' ORDER BY 1"
+    )
+    assert [(row["tag_value"], int(row["billed_cost"])) for row in tags] == [("a", 5), ("b", 1)]
+
+    (account,) = sql.rows(engine, "FROM sub_account")
+    assert (account["sub_account_id"], account["sub_account_name"], account["charges"]) == (
+        "s1",
+        "new",
+        2,
+    )
+
+
+def test_the_view_has_the_names_of_focus(engine):
+    names = {row["column_name"] for row in sql.rows(engine, "DESCRIBE focus_1_2")}
+
+    assert {"BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "SkuPriceDetails"} <= names
+    assert len([name for name in names if not name.startswith("x_")]) == 57
