@@ -153,8 +153,8 @@ def streams(folder: Path) -> list[str]:
 
 def parse(path: Path) -> BillingContract:
     try:
-        return _parsed(path, path.read_text())
-    except OSError as error:
+        return _parsed(path, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError) as error:
         raise ContractError(f"{path}: cannot be read: {error}") from error
 
 

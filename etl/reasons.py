@@ -98,6 +98,8 @@ DELIVERY = {
     "time_not_readable": "rejected: A time has none of the forms that bills have.",
     "not_json": "rejected: Tags, credits or another nested value, or a whole line, is not JSON.",
     "no_value": "rejected: A column that every charge has is empty in a row.",
+    "repeated_key": "rejected: A JSON object in a line names a key twice.",
+    "too_deep": "rejected: A line is nested more than 200 levels deep.",
     "line_too_long": "rejected: A line has more bytes than the contract allows.",
     "not_utf8": "rejected: A line is not UTF-8 text.",
 }

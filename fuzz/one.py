@@ -8,7 +8,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["etl"]):
-    from fuzz import targets
+    from fuzz import seeds, targets
 
 TOKEN = re.compile(rb'"(?:[^"\\\n]|\\.)*"|[\w.+-]+|\s+|.', re.DOTALL)
 HOSTILE = [
@@ -83,7 +83,7 @@ def main() -> None:
     """The last argument is the corpus, where the seeds are laid, or a finding to be shown again."""
     name, corpus = sys.argv.pop(1), Path(sys.argv[-1])
     if corpus.is_dir():
-        for number, data in enumerate(targets.seeds(name)):
+        for number, data in enumerate(seeds.seeds(name)):
             (corpus / f"seed-{number:03d}").write_bytes(data)
     atheris.Setup(sys.argv, targets.CHECKS[name], custom_mutator=mutated)
     atheris.Fuzz()

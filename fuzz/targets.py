@@ -13,15 +13,30 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from etl import contract, extract, json_text, mapping, normalize, readers, reasons, settings, sql
+from etl import (
+    billing_contract,
+    charge_map,
+    contract,
+    delivered,
+    extract,
+    json_text,
+    mapping,
+    normalize,
+    readers,
+    reasons,
+    settings,
+    sql,
+    text_rows,
+)
+from etl.billing_contract import BillingContract
 from etl.contract import Contract, Reader
+from etl.delivery import Refused
 from etl.errors import ContractError
 from etl.layout import stream_names
 from etl.manifest import Landed, ObjectResult
 from etl.settings import ROOT
 from etl.store import Pinned
 from fuzz.reached import reached
-from tests.hostile import CASES
 
 DAY, DELIVERED = date(2026, 11, 18), datetime(2026, 11, 18, 23)
 ENVIRONMENT = {
@@ -39,8 +54,9 @@ READERS = [
     Reader(format="json_lines", compression="gzip", **LIMITS),
 ]
 KEY = len(READERS)
+CONTRACTS = ROOT / "contracts"
+BILLS, FORMATS = ["aws_cur2", "aws_focus"], ["csv", "parquet"]
 STREAMS = stream_names()
-SEED_BYTES, MAGIC = 4000, b"\x1f\x8b"
 _open = ExitStack()
 
 
@@ -84,7 +100,7 @@ def read(data: bytes) -> None:
 def keyed(data: bytes) -> None:
     """The key of a landed object."""
     key = data.decode(errors="replace")
-    for promise in contract.load_all(ROOT / "contracts"):
+    for promise in contract.load_all(CONTRACTS):
         if promise.discovery.regex.fullmatch(key):
             landed = extract._landed(promise, Pinned(key, "e", None, 1, DELIVERED))
             mapping._object_table([landed])
@@ -114,63 +130,68 @@ def normalized(data: bytes) -> None:
         reached(f"{stream} {reason}")
 
 
-def promised(data: bytes) -> None:
-    """A contract file: good, or refused with a ContractError that names it."""
-    path = scratch() / "app_usage" / "1.0.0.yaml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(data)
-    contract._parsed.cache_clear()
+def billed(data: bytes) -> None:
+    """The first byte chooses a billing contract and a format, the rest is one object of a delivery: refused with
+    a declared reason, or each of its rows is a charge or has a problem."""
+    if not data:
+        return
+    promise = _bill(BILLS[data[0] % len(BILLS)], FORMATS[data[0] // len(BILLS) % len(FORMATS)])
+    (scratch() / "object").write_bytes(data[1:])
     try:
-        mapping.prepare(engine("contract"), contract.parse(path))
+        plain = text_rows.plain(scratch() / "object", promise.reader, scratch() / "plain")
+        columns = delivered.resolve(promise, text_rows.header(plain, promise.reader))
+        tables = list(text_rows.rows(plain, promise.reader, columns.names))
+    except Refused as refused:
+        assert refused.reason in reasons.DELIVERY, refused.reason
+        reached(refused.reason)
+        return
+    for table in tables:
+        charge_map.bind(engine(promise.stream), promise, columns, table)
+        charge_map.map_rows(engine(promise.stream), promise)
+        made = (
+            engine(promise.stream).execute("SELECT x_row, row_problem FROM charge_row").fetchall()
+        )
+        assert sorted(row for row, _ in made) == table["x_row"].to_pylist(), "each row once"
+        for problem in {problem.partition(":")[0] for _, problem in made if problem}:
+            assert problem in reasons.DELIVERY, problem
+            reached(problem)
+
+
+def promised(data: bytes) -> None:
+    """A contract file, of usage or of a bill: good, or refused with a ContractError that names it."""
+    stream = "billing/aws_cur2" if b"billing.reader" in data else "app_usage"
+    path = scratch() / stream / "1.0.0.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    try:
+        if stream == "app_usage":
+            contract._parsed.cache_clear()
+            mapping.prepare(engine("a usage contract"), contract.parse(path))
+        else:
+            billing_contract._parsed.cache_clear()
+            charge_map.check(engine("a billing contract"), billing_contract.parse(path))
     except ContractError as error:
-        assert "app_usage/1.0.0.yaml" in str(error), "the file is named"
+        assert f"{stream.split('/')[-1]}/1.0.0.yaml" in str(error), "the file is named"
 
 
 CHECKS: dict[str, Callable[[bytes], None]] = {
     "reader": read,
     "mapping": normalized,
+    "bill": billed,
     "contract": promised,
 }
 
 
-def seeds(target: str) -> Iterator[bytes]:
-    """Where the mutations begin: the samples of the sources, the contracts, and hostile cases."""
-    if target == "contract":
-        yield from (path.read_bytes() for path in sorted((ROOT / "contracts").glob("*/*.yaml")))
-        return
-    samples = ROOT / "tests" / "samples"
-    for path in sorted(path for path in samples.glob("*/landing/**/*") if path.is_file()):
-        stream, _, *key = path.relative_to(samples).parts
-        yield _chosen(target, stream) + path.read_bytes()
-        if target == "reader":
-            yield bytes([KEY]) + "/".join(key).encode()
-    gathered: dict[str, bytes] = {}
-    for number, case in enumerate(CASES):
-        if isinstance(case.given, bytes):
-            continue
-        body = case.body(number)
-        text = gzip.decompress(body) if body[:2] == MAGIC else body
-        if (
-            len(text) < SEED_BYTES
-        ):  # lines of many cases in one seed: a run over them costs the same
-            before = gathered.pop(case.stream, b"")
-            lines = case.stream != "cloudtrail" and len(before) < SEED_BYTES
-            yield from [_chosen(target, case.stream) + before] if before and not lines else []
-            gathered[case.stream] = before + text if lines else text
-    yield from (_chosen(target, stream) + text for stream, text in gathered.items())
-
-
-def _chosen(target: str, stream: str) -> bytes:
-    """The first byte of an input: a reader, or a contract."""
-    if target == "mapping":
-        return bytes([STREAMS.index(stream)])
-    formats = [one.format for one in READERS]
-    return bytes([formats.index(contract.load(ROOT / "contracts", stream).reader.format)])
+@cache
+def _bill(stream: str, form: str) -> BillingContract:
+    found = billing_contract.load(CONTRACTS, stream)
+    limits = {"format": form, "compression": "none", "max_line_bytes": 4000, "max_columns": 200}
+    return found.model_copy(update={"reader": found.reader.model_copy(update=limits)})
 
 
 @cache
 def _promise(stream: str) -> tuple[Contract, Reader]:
-    found = contract.load(ROOT / "contracts", stream)
+    found = contract.load(CONTRACTS, stream)
     mapping.prepare(engine(stream), found)
     return found, found.reader.model_copy(
         update=LIMITS | {"compression": "none", "max_line_bytes": 4000}

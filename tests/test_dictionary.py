@@ -65,6 +65,7 @@ def test_every_outcome_of_a_delivery_is_explained_and_none_is_stale():
         "object_too_large",
         "line_too_long",
         "not_utf8",
+        *python_reasons(library["json_text"]),
     ]
 
     assert set(given) == DELIVERY.keys()

@@ -14,7 +14,7 @@ pytest.importorskip("atheris", reason="the fuzzer has no wheel for this platform
 
 
 def test_seconds_of_fuzzing_find_nothing_and_reach_code_of_every_target(tmp_path):
-    command = [sys.executable, "-m", "fuzz", "--seconds", "3", "--findings", str(tmp_path)]
+    command = [sys.executable, "-m", "fuzz", "--seconds", "4", "--findings", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     assert done.returncode == 0, done.stdout + done.stderr
