@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import generate, measure, store
+from bench import bill, generate, measure, store
 from bench.measure import Cost
 from bench.store import Bench
 
@@ -38,6 +38,9 @@ def main() -> None:
     options = _options()
     folder = options.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    if options.bills:
+        bill.main(options.bills, options.repeat, folder)
+        return
     days = generate.generate(folder / f"events-{options.events}", options.days, options.events)
     with (
         TemporaryDirectory(dir=folder) as scratch,
@@ -58,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--others", type=int, default=5, help="objects for dlt and pandas, 0: neither"
     )
+    parser.add_argument("--bills", type=int, default=0, help="lines of a bill; then only that")
     parser.add_argument("--folder", type=Path, default=Path(".run/bench"))
     return parser.parse_args()
 

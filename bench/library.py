@@ -64,8 +64,9 @@ def _asked(request: object, **_: object) -> None:
     transferred["sent"] += int(sent)
 
 
-def _answered(http_response: object, **_: object) -> None:
-    if http_response is not None and http_response.status_code == 200:  # type: ignore[attr-defined]
+def _answered(http_response: object, model: object, **_: object) -> None:
+    head = model.http["method"] == "HEAD"  # type: ignore[attr-defined]
+    if not head and http_response is not None and http_response.status_code == 200:  # type: ignore[attr-defined]
         headers = http_response.headers  # type: ignore[attr-defined]
         transferred["received"] += int(headers.get("Content-Length", 0))
 

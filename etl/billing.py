@@ -94,7 +94,7 @@ def settle(stream: str, run: str) -> dict:
         _keep_ledger(out, known, changed)
     work.save({"base": plan["base"], "tables": out.tables}, "settled.json")
     outcomes = {one.delivery_id: f"{one.state} {one.reason or ''}".strip() for one in changed}
-    return {"deliveries": outcomes, "months": sums}
+    return {"deliveries": outcomes, "sums": sums}
 
 
 def validate(stream: str, run: str) -> dict:

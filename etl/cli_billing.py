@@ -52,7 +52,7 @@ def _ingest(options: argparse.Namespace) -> int:
     done = billing.ingest(options.stream, f"cli-billing-{options.stream}", options.period)
     for delivery, outcome in done["deliveries"].items():
         print(f"{options.stream}: {delivery}: {outcome}")
-    for period, sums in done["months"].items():
+    for period, sums in done["sums"].items():
         listed = ", ".join(f"{name} {value}" for name, value in sums.items())
         print(f"{options.stream} {period}: {listed}")
     if not done["deliveries"]:

@@ -1,0 +1,88 @@
+"""usage-export billing: what it prints, how it ends, and that an error says what to do."""
+
+import contextlib
+import io
+from datetime import datetime
+
+import pytest
+
+from etl import cli
+from tests.bills import bill, land, line
+from tests.conftest import Lake
+
+
+@pytest.fixture(scope="module")
+def said(object_store):
+    """Two deliveries of a month, loaded by commands alone; what they printed."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        lake, printed = Lake(object_store, "cli-billing", monkeypatch), io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            land(lake, "one.csv", bill(line(Extra="x"), line(Extra="y")), datetime(2026, 10, 20))
+            assert cli.main(["billing", "ingest", "aws_focus"]) == 0
+            land(lake, "two.csv", bill(line(BilledCost="3")), datetime(2026, 10, 21))
+            assert cli.main(["billing", "ingest", "aws_focus"]) == 0
+            assert cli.main(["billing", "ingest", "aws_focus"]) == 0
+            assert cli.main(["billing", "ingest", "aws_focus", "--period", "2026-10"]) == 0
+        yield printed.getvalue()
+
+
+@pytest.fixture
+def run(said, capsys):
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = cli.main(["billing", *arguments])
+        except SystemExit as error:
+            code = int(error.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_ingest_tells_each_delivery_the_month_and_the_release(said):
+    lines = said.splitlines()
+
+    assert lines[0].endswith(": loaded") and "one.csv" in lines[0]
+    assert lines[1] == "aws_focus 2026-10: charges 2, billed USD 2.500000000000000000"
+    assert lines[2] == "release 1"
+    assert [one for one in lines if one.startswith("release")] == ["release 1", *["release 2"] * 3]
+    assert "aws_focus: nothing new" in lines
+
+
+def test_deliveries_are_listed_with_their_outcome(run):
+    code, out, _ = run("deliveries", "aws_focus")
+
+    first, _, second = out.splitlines()
+    assert code == 0
+    assert first.startswith("aws_focus 2026-10 2026-10-20 00:00 billing/aws/focus/export/")
+    assert ": superseded (newer_delivery: " in first and "2 rows" in first
+    assert ": loaded, 1 rows, 1 objects, " in second
+    assert run("deliveries")[1] == out
+    assert "  columns that the contract does not name: Extra" in out
+
+
+def test_what_moved_between_two_releases(run):
+    code, out, _ = run("diff", "aws", "2026-10", "--from", "1", "--to", "2")
+
+    assert code == 0
+    assert out.splitlines() == [
+        "2026-10-02 0123 0456 Amazon EC2: 2.500000000000000000 -> 3.000000000000000000 USD "
+        "(+0.500000000000000000), 0 lines added, 1 removed, 0 changed",
+        "together +0.500000000000000000 USD",
+    ]
+    assert run("diff", "aws", "2026-10", "--from", "2")[1] == "aws 2026-10: nothing moved\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("ingest", "aws_fokus"), "known are aws_cur"),
+        (("deliveries", "aws_fokus"), "known are aws_cur"),
+        (("ingest", "aws_focus", "--period", "2026-13"), "write YYYY-MM"),
+        (("diff", "aws", "2026-10", "--from", "2", "--to", "1"), "--to 1 lies before --from 2"),
+        (("diff", "aws", "2026-10", "--from", "77"), "there is no release 77"),
+    ],
+)
+def test_a_wrong_request_says_what_is_right(run, arguments, says):
+    code, out, err = run(*arguments)
+
+    assert code and says in err and not out
