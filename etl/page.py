@@ -7,6 +7,7 @@ the page's own policy allows nothing but its style sheet, which is named by its 
 import base64
 import hashlib
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,7 +19,7 @@ POLICY = (
     + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     + "'; base-uri 'none'; form-action 'none'"
 )
-EMPTY_ELEMENTS = {"meta", "br"}
+EMPTY_ELEMENTS = {"meta", "wbr"}
 WIDTH, LABEL_WIDTH, NOTE_WIDTH, ROW_HEIGHT, BAR_HEIGHT = 340, 112, 54, 24, 14
 COLUMN_HEIGHT, LABEL_LETTERS = 120, 15
 
@@ -61,8 +62,9 @@ def _escaped(part: object) -> str:
 
 
 def named(text: object) -> Html:
-    """A name that data chose: kept apart from the direction of the text around it, broken anywhere."""
-    return tag("bdi", text, class_="name")
+    """A name that data chose: kept apart from the direction of the text around it; may break after a sign."""
+    pieces = re.split(r"(?<=[_/.:=+-])(?=\w)", str(text))
+    return tag("bdi", [(tag("wbr") if n else None, piece) for n, piece in enumerate(pieces)])
 
 
 def document(title: str, *body: object) -> str:
@@ -82,7 +84,7 @@ def table(
     caption: str, columns: Sequence[str], rows: Sequence[Sequence[object]], texts: int = 1
 ) -> Html:
     """A table whose first `texts` columns are text; the others are numbers. The first names its row.
-    One of more than three columns becomes a list on a narrow screen."""
+    One of more than four columns becomes a list on a narrow screen."""
 
     def cell(n: int, value: object) -> Html:
         kind = None if n < texts else "number"
@@ -94,13 +96,14 @@ def table(
         tag("th", name, scope="col", class_=None if n < texts else "number")
         for n, name in enumerate(columns)
     ]
-    return tag(
+    made = tag(
         "table",
         tag("caption", caption),
         tag("thead", tag("tr", head)),
         tag("tbody", [tag("tr", [cell(n, v) for n, v in enumerate(row)]) for row in rows]),
-        class_="wide" if len(columns) > 3 else None,
+        class_="wide" if len(columns) > 4 else None,
     )
+    return tag("div", made, class_="scroll")
 
 
 def plot_with_table(title: object, plot: Html, numbers: Html) -> Html:
@@ -149,6 +152,11 @@ def short(value: Decimal | int) -> str:
 
 def count(number: int) -> str:
     return f"{number:,}"
+
+
+def moment(text: str) -> str:
+    """A time in RFC 3339 as people write it."""
+    return text.replace("T", " ").replace("Z", " UTC")
 
 
 def many(number: int, one: str) -> str:

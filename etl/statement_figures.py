@@ -83,12 +83,11 @@ def delays(steps: list[dict]) -> Html | None:
         return None
     whole = sum(step["records"] for step in steps)
     drawn = [
-        Bar(_step(step, "<", "+"), Decimal(step["records"]), short(step["records"]))
-        for step in steps
+        Bar(_short_step(step), Decimal(step["records"]), short(step["records"])) for step in steps
     ]
     listed = [
         [
-            _step(step, "less than ", " or more"),
+            _step(step),
             count(step["records"]),
             share(Decimal(step["records"]), Decimal(whole)),
         ]
@@ -101,10 +100,16 @@ def delays(steps: list[dict]) -> Html | None:
     )
 
 
-def _step(step: dict, below: str, above: str) -> str:
-    if step["to_seconds"] is None:
-        return f"{_time(step['from_seconds'])}{above}"
-    return f"{below}{_time(step['to_seconds'])}"
+def _step(step: dict) -> str:
+    start, end = step["from_seconds"], step["to_seconds"]
+    if end is None:
+        return f"{_time(start)} or more"
+    return f"{_time(start)} to {_time(end)}" if start else f"less than {_time(end)}"
+
+
+def _short_step(step: dict) -> str:
+    end = step["to_seconds"]
+    return f"<{_time(end)}" if end else f"{_time(step['from_seconds'])}+"
 
 
 def _time(seconds: int) -> str:
@@ -176,19 +181,18 @@ def validation(found: dict) -> Html | None:
     held = sum(rule["success"] for _, rule in rules)
     listed = [
         [
-            name,
-            named(rule["rule"]),
+            named(f"{name}: {rule['rule']}"),
             rule["severity"],
             "held" if rule["success"] else "violated",
             count(rule["violations"]),
         ]
         for name, rule in rules
     ]
-    head = ["table", "expectation", "severity", "result", "violations"]
+    head = ["expectation", "severity", "result", "violations"]
     results = [tag("p", name, ": ", tag("code", where["results"])) for name, where in found.items()]
     return tag(
         "details",
         tag("summary", f"Expectations: {held} of {len(rules)} held"),
-        table("judged before publication", head, listed, texts=4),
+        table("judged before publication", head, listed, texts=3),
         results,
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from itertools import groupby
 
 from etl.layout import partition_values
-from etl.page import Html, count, document, many, table, tag
+from etl.page import Html, count, document, many, moment, table, tag
 from etl.release import Release
 
 DATES = {"usage_event": "usage_date", "quarantine": "landed_date", "manifest": "landed_date"}
@@ -15,7 +15,7 @@ def page(release: Release, written: Collection[str]) -> str:
     days = _days(release)
     months = groupby(sorted(days, reverse=True), key=lambda day: day[:7])
     listed = [_month(month, [(d, days[d]) for d in of], written) for month, of in months]
-    head = ["usage date", "state", "streams", "events", "landed objects", "quarantined"]
+    head = ["usage date", "state", "events", "quarantined"]
     return document(
         "Usage statements",
         tag(
@@ -24,7 +24,9 @@ def page(release: Release, written: Collection[str]) -> str:
             tag("p", _says(release, len(days)), class_="muted"),
             [
                 tag(
-                    "section", tag("h2", month), table(f"{month}, days in UTC", head, rows, texts=2)
+                    "section",
+                    tag("h2", month),
+                    table("days in UTC, the newest first", head, rows, texts=2),
                 )
                 for month, rows in listed
             ],
@@ -36,7 +38,7 @@ def page(release: Release, written: Collection[str]) -> str:
 def _says(release: Release, days: int) -> str:
     if not release.number:
         return "Nothing is published yet."
-    return f"{many(days, 'day')} as of release {release.number}, made {release.body['created_at']}."
+    return f"{many(days, 'day')} as of release {release.number}, made {moment(release.body['created_at'])}."
 
 
 def _days(release: Release) -> dict[str, dict]:
@@ -45,7 +47,6 @@ def _days(release: Release) -> dict[str, dict]:
         for name, entry in release.partitions(table_name).items():
             values = partition_values(name)
             day = found.setdefault(values[column], _nothing())
-            day["streams"].add(values["stream"])
             day[table_name] += sum(file["rows"] for file in entry["files"])
     for name in release.partitions("restatement"):
         found.setdefault(partition_values(name)["usage_date"], _nothing())["states"].add("restated")
@@ -55,7 +56,7 @@ def _days(release: Release) -> dict[str, dict]:
 
 
 def _nothing() -> dict:
-    return {"streams": set(), "states": set()} | dict.fromkeys(DATES, 0)
+    return {"states": set()} | dict.fromkeys(DATES, 0)
 
 
 def _month(
@@ -65,8 +66,7 @@ def _month(
         [
             tag("a", day, href=f"{day}.html") if day in written else day,
             _state(one),
-            count(len(one["streams"])),
-            *(count(one[name]) for name in ("usage_event", "manifest", "quarantine")),
+            *(count(one[name]) for name in ("usage_event", "quarantine")),
         ]
         for day, one in days
     ]
@@ -74,5 +74,7 @@ def _month(
 
 def _state(day: dict) -> Html:
     said = sorted(day["states"]) or (["published"] if day["usage_event"] else ["nothing charged"])
+    if not day["manifest"]:
+        said.append("nothing landed")
     warn = "waits to be built" in day["states"]
     return tag("span", ", ".join(said), class_="state warn" if warn else "state")

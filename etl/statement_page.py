@@ -1,7 +1,7 @@
 """The statement of a usage date as one self-contained HTML page: numbers exact as text, plots beside them."""
 
 from etl import statement_figures as figures
-from etl.page import Html, count, document, many, named, tag
+from etl.page import Html, count, document, many, moment, named, tag
 from etl.statement_points import points
 
 
@@ -18,7 +18,7 @@ def page(found: dict, among_others: bool) -> str:
 
 
 def _head(found: dict) -> list[Html | None]:
-    made = f"As of release {found['release']}, made {found['released_at']}."
+    made = f"As of release {found['release']}, made {moment(found['released_at'] or '')}."
     return [
         tag("h1", f"Usage statement, {found['usage_date']} (UTC)"),
         tag("p", made if found["release"] else "Nothing is published yet.", class_="muted"),

@@ -43,7 +43,8 @@ def test_text_and_attributes_are_escaped_once():
     made = page.tag("p", HOSTILE, page.named(HOSTILE), title=HOSTILE)
     found = Parsed(made)
 
-    assert [name for name, _ in found.elements] == ["p", "bdi"]
+    assert [name for name, _ in found.elements] == ["p", "bdi", "wbr", "wbr"]
+    assert page.named("usage_event") == "<bdi>usage_<wbr>event</bdi>"
     assert found.elements[0][1] == {"title": HOSTILE}
     assert "".join(found.text) == HOSTILE * 2
 
