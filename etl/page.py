@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from etl import shown
+
 STYLE = (Path(__file__).parent / "page.css").read_text()
 POLICY = (
     "default-src 'none'; style-src 'sha256-"
@@ -40,7 +42,7 @@ class Bar:
 def tag(name: str, /, *inside: object, **attributes: object) -> Html:
     """An element; None inside or as an attribute is left out, `class_` is class, `a_b` is a-b."""
     named = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_text_of(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -58,7 +60,12 @@ def _escaped(part: object) -> str:
         return ""
     if isinstance(part, list | tuple):
         return joined(part)
-    return part if isinstance(part, Html) else html.escape(str(part))
+    return part if isinstance(part, Html) else _text_of(part)
+
+
+def _text_of(value: object) -> str:
+    """Marks that would turn the direction of a page, or steer whatever it is copied into, are shown as escapes."""
+    return html.escape(shown.lines(str(value)))
 
 
 def named(text: object) -> Html:

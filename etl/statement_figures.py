@@ -20,6 +20,7 @@ from etl.page import (
 from etl.reasons import REASONS
 
 STEPS = {900: "15 min", 3600: "1 h", 21600: "6 h", 86400: "24 h", 172800: "2 d", 604800: "7 d"}
+UNREAD = ["object", "reason", "meaning"]
 CLASSES = {
     "re_delivery": "the same record again",
     "re_stamped": "the same but for its time",
@@ -151,6 +152,20 @@ def quarantine(reasons: dict[str, int]) -> Html | None:
         "Quarantine by reason, of what landed on the day",
         bars("Rows in quarantine by reason", drawn),
         table("rows of the table quarantine", ["reason", "meaning", "rows"], listed, texts=2),
+    )
+
+
+def unread(objects: list[dict]) -> Html | None:
+    if not objects:
+        return None
+    listed = [
+        [named(one["raw_object_key"]), named(one["reason"]), REASONS.get(one["reason"], "")]
+        for one in objects
+    ]
+    return tag(
+        "figure",
+        tag("figcaption", "Objects that could not be read"),
+        table("nothing new of them is counted; a later run reads them", UNREAD, listed, texts=3),
     )
 
 

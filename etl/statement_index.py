@@ -7,6 +7,7 @@ from etl.layout import partition_values
 from etl.page import Html, count, document, many, moment, table, tag
 from etl.release import Release
 
+UNREAD, WAITS = "objects not read", "waits to be built"
 DATES = {"usage_event": "usage_date", "quarantine": "landed_date", "manifest": "landed_date"}
 
 
@@ -50,8 +51,10 @@ def _days(release: Release) -> dict[str, dict]:
             day[table_name] += sum(file["rows"] for file in entry["files"])
     for name in release.partitions("restatement"):
         found.setdefault(partition_values(name)["usage_date"], _nothing())["states"].add("restated")
+    for name in release.partitions("unread"):
+        found.setdefault(partition_values(name)["landed_date"], _nothing())["states"].add(UNREAD)
     for name in release.pending:
-        found.setdefault(name.split("/")[1], _nothing())["states"].add("waits to be built")
+        found.setdefault(name.split("/")[1], _nothing())["states"].add(WAITS)
     return found
 
 
@@ -76,5 +79,5 @@ def _state(day: dict) -> Html:
     said = sorted(day["states"]) or (["published"] if day["usage_event"] else ["nothing charged"])
     if not day["manifest"]:
         said.append("nothing landed")
-    warn = "waits to be built" in day["states"]
+    warn = day["states"] & {UNREAD, WAITS}
     return tag("span", ", ".join(said), class_="state warn" if warn else "state")

@@ -70,6 +70,7 @@ def _stream(one: dict) -> Html:
         figures.delays(one["usage"]["delays"]),
         figures.duplicates(one["usage"]["duplicates"]),
         figures.quarantine(one["landed"]["quarantined_by_reason"]),
+        figures.unread(one["landed"]["unread"]),
         figures.gaps(one["completeness"]["gaps"]),
         figures.validation(one["validation"]),
         id=one["stream"],

@@ -9,6 +9,7 @@ from etl.page import exact
 from etl.settings import ROOT
 from etl.statement_points import points
 from etl.store import Store
+from tests import browser
 from tests.events import DAY, evening, event, key, lines
 from tests.test_page import HOSTILE, Parsed
 
@@ -55,21 +56,52 @@ def test_each_plot_has_a_name_and_a_table_beside_it(found):
     )
 
 
-def test_names_that_data_chose_are_shown_as_they_are_and_do_nothing(found):
+def hostile(found: dict, name: str) -> dict:
+    """The statement with this in place of each name that data may choose."""
     (stream,) = found["streams"]
-    stream["stream"] = HOSTILE
-    stream["by_tenant"][0]["tenant_id"] = HOSTILE
-    for row in stream["totals"] + stream["by_tenant"]:
-        row["meter"], row["unit"] = HOSTILE, HOSTILE
-    stream["landed"]["quarantined_by_reason"] = {HOSTILE: 1}
+    stream["stream"] = name
+    stream["by_tenant"][0]["tenant_id"] = name
+    for row in (*stream["totals"], *stream["by_tenant"], *stream["usage"]["duplicates"]):
+        row["meter"], row["unit"] = name, name
+    stream["landed"]["quarantined_by_reason"] = {name: 1}
+    stream["landed"]["unread"] = [{"raw_object_key": name, "reason": "damaged"}]
     stream["completeness"]["gaps"] = [
-        {"sequence_scope": HOSTILE, "first_missing": 1, "missing": 2, "raw_object_key": HOSTILE}
+        {"sequence_scope": name, "first_missing": 1, "missing": 2, "raw_object_key": name}
     ]
-    parsed = Parsed(statement_page.page(found, among_others=True).replace("<wbr>", ""))
+    return found
+
+
+def test_names_that_data_chose_are_shown_as_they_are_and_do_nothing(found):
+    html = statement_page.page(hostile(found, HOSTILE), among_others=True)
+    parsed = Parsed(html.replace("<wbr>", ""))
 
     assert parsed.all("script") == []
     assert not any("onload" in attributes for _, attributes in parsed.elements)
-    assert " ".join(parsed.text).count(HOSTILE) > 6
+    assert " ".join(parsed.text).count(HOSTILE) > 9
+
+
+def test_marks_that_steer_a_screen_are_shown_as_their_escapes(found):
+    html = statement_page.page(hostile(found, "a\x1b[2J\u202eb"), among_others=True)
+
+    assert r"a\x1b[2J\u202eb" in Parsed(html).text
+    assert html.count("\x1b") + html.count("\u202e") == 0
+
+
+@pytest.mark.parametrize("name", ["build_minutes", HOSTILE * 9, "x" * 300])
+def test_in_a_browser_nothing_sticks_out_fades_or_runs(found, tmp_path, name):
+    path, said = tmp_path / "page.html", []
+    path.write_text(statement_page.page(hostile(found, name), among_others=True))
+
+    with browser.chromium() as program:
+        for width, dark in ((browser.NARROW, True), (browser.WIDE, False)):
+            window = browser.opened(program, width, dark)
+            window.on("console", lambda one: said.append(one.text))
+            window.on("dialog", lambda one: said.append(one.message))
+            window.goto(path.as_uri())
+            window.locator("summary").click()
+
+            assert (browser.overflow(window), browser.faint(window)) == (0, [])
+    assert said == []
 
 
 def test_what_asks_for_attention_comes_first(found):
