@@ -3,10 +3,20 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from etl import billing_contract, delivery, release, settings, sql, staged
-from etl.charge_tables import CHARGE
+from etl import (
+    bill_text,
+    billing_contract,
+    catalog,
+    delivery,
+    layout,
+    release,
+    settings,
+    sql,
+    staged,
+)
+from etl.charge_tables import CHARGE, CHARGE_DAILY
 from etl.delivery import Delivery
-from etl.errors import SettingError
+from etl.errors import SettingError, SourceError
 from etl.release import Release
 from etl.store import Store
 
@@ -25,6 +35,28 @@ def deliveries(stream: str) -> list[Delivery]:
     lake = Store(env.lake)
     with TemporaryDirectory(dir=env.scratch) as folder:
         return delivery.ledger(env, lake, release.current(lake), stream, Path(folder))
+
+
+def newest_period() -> str:
+    """The newest month with a bill; SourceError where there is none."""
+    env = settings.from_environment()
+    found = release.current(Store(env.lake))
+    periods = [
+        layout.partition_values(name)["billing_period"]
+        for name in found.partitions(CHARGE_DAILY.name)
+    ]
+    if not periods:
+        raise SourceError(f"no bill is loaded in {env.lake.url()} yet: usage-export billing ingest")
+    return max(periods)
+
+
+def statement(billing_period: str) -> str:
+    """The bills of a month by provider and service, as text."""
+    env = settings.from_environment()
+    found = release.current(Store(env.lake))
+    with catalog.open_release(found, env.lake) as engine:
+        rows = sql.rows(engine, sql.model("report/bill_month"), {"period": billing_period})
+    return bill_text.text(billing_period, found.number, rows)
 
 
 def diff(provider: str, billing_period: str, first: int, last: int | None) -> list[dict]:

@@ -21,6 +21,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     listed = _command(own, "deliveries", _deliveries, "every delivery and what became of it")
     listed.add_argument("stream", metavar="contract", nargs="?", help="default: all")
 
+    told = _command(own, "statement", _statement, "a month of every provider, by service")
+    told.add_argument("--period", type=_month, help="default: the newest one with a bill")
+
     diff = _command(own, "diff", _diff, "what moved in a month between two releases")
     diff.add_argument("provider")
     diff.add_argument("period", type=_month, help="YYYY-MM")
@@ -75,6 +78,13 @@ def _deliveries(options: argparse.Namespace) -> int:
             )
             if one.unknown_columns:
                 print(f"  columns that the contract does not name: {one.unknown_columns}")
+    return 0
+
+
+def _statement(options: argparse.Namespace) -> int:
+    from etl import billing_lookup
+
+    print(billing_lookup.statement(options.period or billing_lookup.newest_period()))
     return 0
 
 

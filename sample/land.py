@@ -1,14 +1,20 @@
 """Put a sample into a landing bucket, or into a folder."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sample.model import Sample
+from sample.model import LandedObject, Sample
 
 
 def land(sample: Sample, bucket: str, prefix: str, client: Any) -> int:
-    """Put the objects with their delivery time as metadata `delivered-at`; returns how many were new.
+    """Put the objects of a sample; returns how many were new."""
+    return land_objects(sample.objects, bucket, prefix, client)
+
+
+def land_objects(objects: Iterable[LandedObject], bucket: str, prefix: str, client: Any) -> int:
+    """Put objects with their delivery time as metadata `delivered-at`; returns how many were new.
 
     An object that is there with the same bytes is left alone, so landing twice changes nothing.
     """
@@ -17,7 +23,7 @@ def land(sample: Sample, bucket: str, prefix: str, client: Any) -> int:
         one["Key"]: one["ETag"].strip('"') for page in pages for one in page.get("Contents", [])
     }
     new = 0
-    for one in sample.objects:
+    for one in objects:
         if there.get(prefix + one.key) != hashlib.md5(one.body, usedforsecurity=False).hexdigest():
             metadata = {"delivered-at": one.delivered_at.isoformat() + "Z"}
             client.put_object(Bucket=bucket, Key=prefix + one.key, Body=one.body, Metadata=metadata)

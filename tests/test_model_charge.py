@@ -6,7 +6,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from etl.charge_tables import CHARGE
+from etl.charge_tables import CHARGE, CHARGE_DAILY, CHARGE_RESTATEMENT
 from tests.models import rows_of, run
 
 START = datetime(2026, 10, 2)
@@ -139,3 +139,25 @@ def test_a_month_that_is_the_same_tells_nothing(keys):
     )
 
     assert restated([charge(**old)], [charge(**new)]) == []
+
+
+def test_a_month_by_service_with_what_moved_last():
+    def moved(replaced: int, difference: int) -> dict:
+        base = {column.name: None for column in CHARGE_RESTATEMENT.columns}
+        return base | {
+            **{c.name: Decimal(0) for c in CHARGE_RESTATEMENT.columns if c.type == "amount"},
+            **{c.name: 0 for c in CHARGE_RESTATEMENT.columns if c.type == "bigint"},
+            **{"provider": "x", "billing_period": "2026-10", "stream": "x", "service_name": "s"},
+            **{"billing_account_id": "x", "billing_currency": "USD", "charge_date": START.date()},
+            **{"replaced": replaced, "billed_difference": Decimal(difference), "cause": "d"},
+        }
+
+    days = daily(charge("2", service_name="s"), charge("3", service_name="s", sku_id="k"))
+    given = {
+        "charge_daily": rows_of(CHARGE_DAILY, days),
+        "charge_restatement": rows_of(CHARGE_RESTATEMENT, [moved(1, 9), moved(4, 1), moved(4, -3)]),
+    }
+    (row,) = run("report/bill_month", given, period="2026-10")
+
+    assert (row["billed_cost"], row["charges"], row["moved"]) == (Decimal(5), 2, Decimal(-2))
+    assert run("report/bill_month", given, period="2026-11") == []

@@ -55,13 +55,35 @@ def _run(folder: Path, kept: Secrets) -> int:
         if code := _call(runner, env):
             print(f"the run failed; the logs lie in {home}/airflow/logs", file=sys.stderr)
             return code
+        if code := _bills(store, env):
+            return code
         after = _release(store)
         for day in days[:DAYS]:
             print(flush=True)
             if code := _call(["usage-export", "statement", "--usage-date", day], env):
                 return code
+        print(flush=True)
+        if code := _call(["usage-export", "billing", "statement"], env):
+            return code
     changed = f"release {after}" if after != before else f"nothing changed: still release {after}"
     print(f'\n{changed}\nnext: make sql Q="{_hint()}"')
+    return 0
+
+
+def _bills(store: ObjectStore, env: dict[str, str]) -> int:
+    """Land what two providers deliver, as it comes, and load it after each day: the second delivery of a
+    month takes the place of the first."""
+    from sample.bills import STREAMS, bills
+    from sample.land import land_objects
+
+    made = bills(SEED, FIRST_DAY)
+    for moment in sorted({one.delivered_at for one in made}):
+        due = [one for one in made if one.delivered_at == moment]
+        land_objects(due, "landing", "", store.client())
+        print(f"\nbills delivered on {moment.date()}", flush=True)
+        for stream in STREAMS:
+            if code := _call(["usage-export", "billing", "ingest", stream], env):
+                return code
     return 0
 
 
