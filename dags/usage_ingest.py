@@ -10,22 +10,23 @@ objects) → collect → validate → publish**; then announces each usage date 
   changed, the same bytes come out and the release keeps its number.
 * **If a task fails**: its message names the object or table and what to do. The other lanes go on and are
   announced; what failed stays in the backlog (`usage-export status`) for the next run, or for clearing it.
+* **If objects cannot be read**, or a batch of them fails, the others are published and announced first; then
+  `every_object_read` fails the run and names them. The table `unread` holds them until a run has read them.
 * **Side by side**: where another run published what a lane had read, `publish` runs its lane again.
 """
 
-from airflow.sdk import CronPartitionTimetable, TriggerRule, dag, task, task_group
+from airflow.sdk import CronPartitionTimetable, TriggerRule, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 from usage_common import (
     ARRIVAL,
     DAG_DEFAULTS,
     DAY_FORMAT,
-    ENGINE_POOL,
     contract_streams,
-    label,
     partition_day,
     statement,
     work_area,
 )
+from usage_lane import lane
 
 
 @dag(
@@ -38,66 +39,12 @@ from usage_common import (
     **DAG_DEFAULTS,
 )
 def usage_ingest():
-    published = [lane(stream) for stream in contract_streams()]
-    announce(published)
+    lanes = {stream: lane(stream) for stream in contract_streams()}
+    published = [*lanes.values()]
+    announced, told = announce(published), statement()
     every_lane_published(published)
-    published >> statement()
-
-
-def lane(stream: str):
-    @task_group(group_id=stream)
-    def one_stream():
-        read = normalize.partial(stream=stream).expand(batch=extract(stream))
-        collected = collect(stream)
-        checked = validate(stream)
-        published = publish(stream)
-        read >> collected >> checked >> published
-        return published
-
-    return one_stream()
-
-
-@task
-def extract(stream: str, *, ti=None) -> list[int]:
-    """Numbers of the batches to map over; what was found rides beside, in the XCom `found`."""
-    from etl import stages
-
-    found = stages.extract(stream, partition_day(), work_area())
-    ti.xcom_push("found", found)
-    return found["batches"]
-
-
-@task(map_index_template="{{ label }}", pool=ENGINE_POOL)
-def normalize(stream: str, batch: int) -> dict:
-    from etl import stages
-
-    label(f"{stream}, batch {batch}")
-    return stages.normalize(stream, work_area(), batch)
-
-
-# no batch: nothing landed, still a day
-@task(pool=ENGINE_POOL, trigger_rule=TriggerRule.NONE_FAILED)
-def collect(stream: str) -> dict:
-    from etl import stages
-
-    return stages.collect(stream, work_area())
-
-
-@task(pool=ENGINE_POOL)
-def validate(stream: str) -> dict:
-    from etl import stages
-
-    return stages.validate_arrivals(stream, work_area())
-
-
-@task(pool=ENGINE_POOL)
-def publish(stream: str) -> dict:
-    from etl import errors, stages
-
-    try:
-        return stages.publish_arrivals(stream, work_area())
-    except errors.StaleInput:  # another run was faster: trying again from here would find the same
-        return stages.ingest(stream, partition_day(), work_area())
+    published >> told
+    [announced, told] >> every_object_read(lanes)
 
 
 # a failed lane does not hold back the others
@@ -115,6 +62,17 @@ def announce(published: list[dict | None], *, outlet_events=None) -> list[str]:
 def every_lane_published(published: list[dict]) -> int:
     """Fails the run where a lane failed, although the others were announced."""
     return len(published)
+
+
+# last of all, so that what was read is announced by then
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def every_object_read(lanes: dict[str, dict | None]) -> int:
+    """Fails the run where a lane published without some of its objects, and names them."""
+    from etl import stages
+
+    streams = [stream for stream, published in lanes.items() if published]
+    stages.expect_all_read(streams, work_area())
+    return len(streams)
 
 
 usage_ingest()

@@ -6,10 +6,11 @@ same run replaces what it left. The edge of the library: environment and clock a
 work area and lake; a replay hands in its own (etl/draft.py), so that the same stages work on its draft.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from etl import aggregate as aggregation
-from etl import batch, layout, release, settings, tally
+from etl import batch, layout, release, settings, shown, tally
 from etl import collect as collection
 from etl import deduplicate as deduplication
 from etl import extract as extraction
@@ -19,6 +20,7 @@ from etl import sweep as sweeping
 from etl import validate as validation
 from etl.batch import Read
 from etl.contract import Contract
+from etl.errors import SourceError
 from etl.lookup import build_streams, covered, query_hint, statement_text, streams
 from etl.store import Store
 from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
@@ -31,6 +33,7 @@ __all__ = [
     "statement_text",
     "streams",
 ]  # what DAGs ask besides stages
+SHOWN_UNREAD = 5
 
 
 def extract(stream: str, landed_date: date, run: str) -> dict:
@@ -71,6 +74,21 @@ def collect(stream: str, run: str, begin: Begin = begin) -> dict:
 def unread(stream: str, run: str, begin: Begin = begin) -> list[dict]:
     """Objects that this run was to read and could not, each with its reason and what was said."""
     return begin(stream, run).load("unread.json")["unread"]
+
+
+def expect_all_read(streams: Iterable[str], run: str) -> None:
+    """SourceError where this run could not read some of its objects: for the end of a run, when all others
+    are published."""
+    missed = [(stream, one) for stream in streams for one in unread(stream, run)]
+    if missed:
+        told = "; ".join(
+            f"{stream}: {shown.value(one['key'])} ({one['reason']}): {one['said']}"
+            for stream, one in missed[:SHOWN_UNREAD]
+        )
+        raise SourceError(
+            f"{len(missed)} landed objects were not read and stay backlog, see `usage-export status`; "
+            f"the next run reads them, or run the lane again: {told}"
+        )
 
 
 def validate_arrivals(stream: str, run: str, begin: Begin = begin) -> dict:

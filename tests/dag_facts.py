@@ -29,6 +29,7 @@ def describe() -> None:
             "usage_build": publish_stale(bag, "usage_build", "publish", "build"),
             "usage_replay": finish_stale(bag),
         },
+        "collect_unextracted": collect_unextracted(bag),
         "round_trip": {
             name: round_trip(DagSerialization, dag) for name, dag in sorted(bag.dags.items())
         },
@@ -120,6 +121,15 @@ def finish_stale(bag) -> str:
         except AirflowFailException as error:
             return f"failed: {error}"
     return "went on"
+
+
+def collect_unextracted(bag) -> str:
+    """What collect raises where extract of the same run failed."""
+    try:
+        bag.dags["usage_ingest"].task_dict["app_usage.collect"].python_callable("app_usage", None)
+    except Exception as error:
+        return type(error).__name__
+    return ""
 
 
 def round_trip(serialization, dag) -> bool:

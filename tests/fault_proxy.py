@@ -91,7 +91,9 @@ class Handler(BaseHTTPRequestHandler):
             status, headers, answer = self.ask(flipped(body) if kind == "flipped_upload" else body)
         except OSError:
             return self.reset()  # the store is down
-        if kind == "lost_answer":
+        if kind == "held_answer":
+            time.sleep(STALL_SECONDS)
+        if kind in ("lost_answer", "held_answer"):
             return self.reset()
         self.answer(status, headers, answer, kind)
 

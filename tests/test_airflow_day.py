@@ -123,7 +123,7 @@ def test_a_lane_that_fails_names_itself_and_holds_back_no_other(stack, lake, tmp
 
     # then the run fails, names the lane and the file to mend
     assert code == 1
-    assert f"usage_ingest {DAY}: failed in s3_access.extract" in stack.output
+    assert f"usage_ingest {DAY}: failed in s3_access.collect, s3_access.extract" in stack.output
     assert broken.name in stack.output and "papyrus" in stack.output
     # and the other stream is published, announced and built
     assert {stream for _, stream, *_ in daily_totals(lake)} == {"app_usage"}

@@ -54,7 +54,7 @@ def test_no_heavy_library_at_the_top_of_a_file(path: Path):
         )
     }
 
-    assert imported <= {"airflow", "datetime", "etl", "os", "pathlib", "usage_common"}
+    assert imported <= {"airflow", "datetime", "etl", "os", "pathlib", "usage_common", "usage_lane"}
 
 
 @pytest.mark.parametrize("dag_id", DAGS)
@@ -80,7 +80,15 @@ def test_what_uses_the_engine_waits_for_a_slot_of_its_pool(dags):
         for name, task in dag["tasks"].items()
     }
 
-    light = {"announce", "every_lane_published", "streams", "extract", "plan", "sweep"}
+    light = {
+        "announce",
+        "every_lane_published",
+        "every_object_read",
+        "streams",
+        "extract",
+        "plan",
+        "sweep",
+    }
     for name, pool in pools.items():
         expected = "default_pool" if name.split(".")[-1] in light else "usage_engine"
         assert pool == expected, name
@@ -110,7 +118,10 @@ def test_validate_gates_publish_and_only_announce_has_outlets(dags):
         assert ingest[f"{stream}.publish"]["upstream"] == [f"{stream}.validate"]
         assert ingest[f"{stream}.publish"]["trigger_rule"] == "all_success"
         assert ingest[f"{stream}.validate"]["upstream"] == [f"{stream}.collect"]
-        assert f"{stream}.normalize" in ingest[f"{stream}.collect"]["upstream"]
+        assert ingest[f"{stream}.collect"]["upstream"] == [
+            f"{stream}.extract",
+            f"{stream}.normalize",
+        ]
     assert build["lane.publish"]["upstream"] == ["lane.validate", "streams"]
     assert build["lane.publish"]["trigger_rule"] == "all_success"
     assert build["lane.validate"]["upstream"] == ["lane.aggregate", "streams"]
@@ -133,6 +144,22 @@ def test_a_failed_lane_holds_back_no_other_but_fails_the_run(dags):
     assert ingest["announce"]["trigger_rule"] == "all_done"
     assert ingest["every_lane_published"]["upstream"] == published
     assert ingest["every_lane_published"]["trigger_rule"] == "all_success"
+
+
+def test_a_failed_batch_holds_back_no_other_but_fails_the_run_once_all_are_announced(dags):
+    ingest = dags["dags"]["usage_ingest"]["tasks"]
+
+    for stream in STREAMS:
+        assert ingest[f"{stream}.collect"]["trigger_rule"] == "all_done"
+    last = ingest["every_object_read"]
+    published = [f"{stream}.publish" for stream in STREAMS]
+    assert last["upstream"] == sorted(["announce", *published, "statement"])
+    assert last["trigger_rule"] == "all_done"
+    assert all("every_object_read" not in task["upstream"] for task in ingest.values())
+
+
+def test_a_lane_that_was_not_extracted_collects_nothing_that_an_earlier_try_left(dags):
+    assert dags["collect_unextracted"] == "AirflowFailException"
 
 
 def test_only_what_a_retry_can_help_is_retried(dags):

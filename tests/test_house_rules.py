@@ -43,7 +43,7 @@ TOPS = {
     "cli",
     "dictionary",
 }  # know the stages; no noun and no stage imports them
-FOREIGN = {"airflow", "dags", "usage_common", "tests", "deploy", "sample"}
+FOREIGN = {"airflow", "dags", "usage_common", "usage_lane", "tests", "deploy", "sample"}
 HOME_OF = {
     "boto3": ["store"],
     "botocore": ["store", "refusal"],

@@ -17,6 +17,8 @@ from typing import Any
 from deploy.embedded.environment import ROOT
 from deploy.embedded.prepare import prepare
 
+RETRIES = 0  # nothing else runs beside this process: what fails now fails again
+
 
 def main(landed_dates: list[str]) -> int:
     """Ingest these landed dates, then build every usage date that they announced, each once.
@@ -49,7 +51,7 @@ def _run(bag, dag_id: str, key: str) -> bool:
     """One run of one partition; True if it succeeded."""
     dag = bag.dags[dag_id]
     for task in dag.tasks:
-        task.retries = 0  # nothing else runs beside this process: what fails now fails again
+        task.retries = RETRIES
     with _Progress(dag_id, key), _new_run(key):
         run = dag.test(logical_date=None)
     return _report(run, dag_id, key)
