@@ -74,7 +74,8 @@ def charges(table: Table, contract: BillingContract, partition: str, entry: Entr
     """One partition of charge or charge_daily."""
     values = {k.removeprefix("x_"): v for k, v in layout.partition_values(partition).items()}
     period = values["billing_period"]
-    scope = {name: [values[name]] for name in ("provider", "billing_period", "stream")}
+    names = ("provider", "billing_period", "stream", "delivery")
+    scope = {name: pa.array([values.get(name)], pa.string()) for name in names}
     part = ".".join([period, *([values["delivery"]] if "delivery" in values else [])])
     return Subject(
         table,

@@ -4,8 +4,6 @@ import json
 import re
 import shutil
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,6 +13,7 @@ from etl.settings import ROOT
 from etl.validate import EXPECTATIONS
 from tests.conftest import Lake, decide
 from tests.events import DAY, evening, event, key, lines
+from tests.suites import SHORT, TWICE, broken, stage, suite, violations
 
 KEY_A, KEY_B = "a" * 64, "b" * 64
 EVENT = {
@@ -40,9 +39,8 @@ EVENT = {
 }
 DAILY = {name: EVENT[name] for name in ("stream", "tenant_id", "meter", "unit", "usage_date")}
 DAILY |= {"labels": {}, "quantity": 5, "weighted_quantity": 5, "events": 1, "sampled_events": 0}
-TWICE = "two equal rows"
 RULES_OF_EVENTS = {
-    "column_types": ["a column less"],
+    "column_types": [SHORT],
     "required_missing": [{name: None} for name in ("tenant_id", "quantity", "raw_line", "meter")],
     "key_malformed": [{"record_key": "A" * 64}, {"corrects_key": "b" * 63}],
     "wrong_partition": [{"stream": "other"}, {"usage_date": "2026-11-19"}],
@@ -79,7 +77,7 @@ CASES = {
         "mostly_unattributed": [{"tenant_id": "UNATTRIBUTED", "attribution": "none"}],
     },
     "usage_daily": {
-        "column_types": ["a column less"],
+        "column_types": [SHORT],
         "grain_not_unique": [TWICE],
         "wrong_partition": [{"stream": "other"}, {"usage_date": "2026-11-19"}],
         "meter_or_unit_not_allowed": [{"unit": "Bytes"}],
@@ -92,21 +90,14 @@ CASES = {
 }
 
 
-def suite(table: str) -> dict[str, dict]:
-    found = json.loads((EXPECTATIONS / f"{table}.json").read_text())
-    assert found["name"] == table
-    return {one["kwargs"]["column"]: one for one in found["expectations"]}
-
-
 @pytest.mark.parametrize("table", CASES)
 def test_every_rule_is_tested_and_a_good_table_breaks_none(engine, table):
-    stage(engine, table, [good(table)])
+    bind(engine, table, [good(table)])
 
     rules = suite(table)
 
     assert rules.keys() == CASES[table].keys()
-    found = validate._violations(engine, {"expectations": [*rules.values()]})
-    assert found == dict.fromkeys(rules, 0)
+    assert violations(engine, [*rules.values()]) == dict.fromkeys(rules, 0)
 
 
 @pytest.mark.parametrize(
@@ -114,12 +105,9 @@ def test_every_rule_is_tested_and_a_good_table_breaks_none(engine, table):
     [(table, rule, bad) for table in CASES for rule, bads in CASES[table].items() for bad in bads],
 )
 def test_a_table_that_breaks_a_rule_is_found_by_it(engine, table, rule, bad):
-    rows = [good(table), good(table)] if bad == TWICE else [good(table)]
-    if isinstance(bad, dict):
-        rows = [good(table) | bad]
-    stage(engine, table, rows, without="stream" if bad == "a column less" else None)
+    bind(engine, table, broken(good(table), bad), without="stream" if bad == SHORT else None)
 
-    assert validate._violations(engine, {"expectations": [suite(table)[rule]]})[rule] > 0
+    assert violations(engine, [suite(table)[rule]])[rule] > 0
 
 
 @pytest.mark.parametrize("table", CASES)
@@ -201,34 +189,17 @@ def engine(object_store):
             yield connection
 
 
-def stage(engine, table: str, rows: list[dict], without: str | None = None) -> None:
+def bind(engine, table: str, rows: list[dict], without: str | None = None) -> None:
     """Bind literal rows as `staged`; the tally is that of the good row."""
     noun = tables.ALL[table]
     subject = validate.usage(noun, contract.load(ROOT / "contracts", "app_usage"), DAY, DAY, (), ())
-    with TemporaryDirectory() as folder:
-        validate._bind(engine, None, subject, Path(folder))
-    selects = " UNION ALL ".join(
-        "SELECT "
-        + ", ".join(
-            f"{literal(row.get(name))}::{kind} AS {name}"
-            for name, kind in noun.sql_columns.items()
-            if name != without
-        )
-        for row in rows
-    )
-    engine.execute(f"CREATE OR REPLACE TEMP VIEW staged AS {selects}")
+    stage(engine, subject, rows, without)
     engine.execute("""CREATE OR REPLACE TEMP VIEW expected_total AS SELECT 'api_calls' AS meter,
         'Requests' AS unit, 1::BIGINT AS n, 5::DECIMAL(38,9) AS quantity""")
 
 
 def good(table: str) -> dict:
     return dict(DAILY if table == "usage_daily" else EVENT)
-
-
-def literal(value: object) -> str:
-    if isinstance(value, dict):
-        return "MAP {" + ", ".join(f"'{k}': '{v}'" for k, v in value.items()) + "}"
-    return "NULL" if value is None else f"'{value}'"
 
 
 def expect(monkeypatch, folder, table: str, bad_rows: str, severity: str) -> None:
