@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from etl import readers, sql
-from etl.contract import Contract
+from etl.contract import Contract, Property
 from etl.errors import ContractError
 from etl.manifest import Landed
 from etl.privacy import quote
@@ -142,7 +142,7 @@ def _parse(contract: Contract) -> str:
             "CASE WHEN ltrim(line, ' \t')[1] = '{' AND json_valid(line) "
             f"THEN TRY(json_extract_string(line, [{paths}])) END"
         )
-        nested = _nested([fields[one.name] for one in kept if not one.structured], paths)
+        nested = _nested(kept)
         unparsed = "CASE WHEN fields IS NULL THEN 'not_json' WHEN nested THEN 'wrong_type' END"
     visible = "".join(
         f", {_protected(fields[one.name], one.privacy, contract.reader.null_token)} AS {_quoted(one.name)}"
@@ -159,12 +159,13 @@ def _parse(contract: Contract) -> str:
     """
 
 
-def _nested(single: Sequence[str], paths: str) -> str:
+def _nested(kept: Sequence[Property]) -> str:
     """True where one of the fields that hold a single value is an object or an array."""
-    looks_so = " OR ".join(f"starts_with({one}, '{mark}')" for one in single for mark in "{[")
-    # most records need no second look at their types
+    paths = ", ".join(quote(one.path) for one in kept if not one.structured)
+    # most records hold no bracket in any field, and need no second look at their types
+    brackets = " OR ".join(f"contains(array_to_string(fields, ''), '{mark}')" for mark in "{[")
     types = f"list_has_any(json_type(line, [{paths}]), ['OBJECT', 'ARRAY'])"
-    return f"CASE WHEN {looks_so} THEN {types} ELSE false END"
+    return f"CASE WHEN {brackets} THEN {types} ELSE false END" if paths else "false"
 
 
 def _groups(pattern: str) -> int:
