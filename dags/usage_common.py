@@ -15,12 +15,13 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException
 
-from etl.layout import stream_names
+from etl.layout import CONTRACTS, stream_names
 
 DAY_FORMAT = "%Y-%m-%d"
 ENGINE_POOL = "usage_engine"  # one slot a process that may use USAGE_EXPORT_MEMORY
 ARRIVAL = Asset(name="usage_arrival", uri="s3://lake/usage_arrival")
 DAILY = Asset(name="usage_daily", uri="s3://lake/usage_daily")
+CHARGE = Asset(name="charge", uri="s3://lake/charge")
 
 RETRY_WHERE_IT_HELPS = ExceptionRetryPolicy(
     rules=[
@@ -60,8 +61,18 @@ DAG_DEFAULTS = {
 
 def contract_streams() -> list[str]:
     """Streams of the contracts in use, by folder name: one lane each."""
+    return stream_names(_contracts())
+
+
+def billing_streams() -> list[str]:
+    """The same for the contracts of bills; none where there is no folder of them."""
+    folder = _contracts() / "billing"
+    return stream_names(folder) if folder.is_dir() else []
+
+
+def _contracts() -> Path:
     folder = os.environ.get("USAGE_EXPORT_CONTRACTS")
-    return stream_names(Path(folder) if folder else None)
+    return Path(folder) if folder else CONTRACTS
 
 
 def partition_day() -> date:
@@ -91,3 +102,9 @@ def statement() -> dict:
     from etl import pages
 
     return pages.write_statement(partition_day())
+
+
+@task(trigger_rule=TriggerRule.NONE_FAILED)  # a lane that had nothing to do was skipped
+def every_lane_published(published: list) -> int:
+    """Fails the run where a lane failed, although the others were announced."""
+    return sum(one is not None for one in published)

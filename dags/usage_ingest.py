@@ -22,6 +22,7 @@ from usage_common import (
     DAG_DEFAULTS,
     DAY_FORMAT,
     contract_streams,
+    every_lane_published,
     partition_day,
     statement,
     work_area,
@@ -56,12 +57,6 @@ def announce(published: list[dict | None], *, outlet_events=None) -> list[str]:
     outlet_events[ARRIVAL].extra = {"usage_dates": len(days), "landed_date": str(partition_day())}
     outlet_events[ARRIVAL].add_partitions(days)
     return days
-
-
-@task
-def every_lane_published(published: list[dict]) -> int:
-    """Fails the run where a lane failed, although the others were announced."""
-    return len(published)
 
 
 # last of all, so that what was read is announced by then

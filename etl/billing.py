@@ -4,11 +4,11 @@ deliver → load (one call a delivery) → settle → validate → publish. Each
 run's work area and leaves its output there; calling a stage again with the same run replaces what it left.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from etl import billing_contract, choose, delivery, discover, release, settings
+from etl import absence, billing_contract, choose, delivery, discover, layout, release, settings
 from etl import load as loading
 from etl import publish as publication
 from etl import settle as settlement
@@ -16,12 +16,16 @@ from etl import validate as validation
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE, CHARGE_DAILY, DELIVERY, DELIVERY_OBJECT
 from etl.delivery import LOADED, SUPERSEDED, Delivery
-from etl.errors import SettingError
+from etl.errors import SettingError, SourceError
 from etl.release import Changes, Release
 from etl.settle import Month
 from etl.staged import Staged
 from etl.store import Store
 from etl.work import Work
+
+SIDE_BY_SIDE = (
+    16  # tasks that share the deliveries of a contract: of its first year there may be thousands
+)
 
 
 def streams() -> list[str]:
@@ -42,8 +46,13 @@ def deliver(stream: str, run: str, billing_period: str | None = None) -> dict:
         "changed": [one.to_json() for one in changed],
     }
     work.save(plan, "deliveries.json")
-    states = {one.delivery_id: f"{one.state} {one.reason or ''}".strip() for one in changed}
-    return {"deliveries": len(found), "loads": list(range(len(chosen))), "set_aside": states}
+    numbers = list(range(len(chosen)))
+    return {
+        "deliveries": len(found),
+        "loads": numbers,
+        "batches": [numbers[first::SIDE_BY_SIDE] for first in numbers[:SIDE_BY_SIDE]],
+        "set_aside": _outcomes(changed),
+    }
 
 
 def load(stream: str, run: str, number: int) -> dict:
@@ -93,8 +102,7 @@ def settle(stream: str, run: str) -> dict:
         }
         _keep_ledger(out, known, changed)
     work.save({"base": plan["base"], "tables": out.tables}, "settled.json")
-    outcomes = {one.delivery_id: f"{one.state} {one.reason or ''}".strip() for one in changed}
-    return {"deliveries": outcomes, "sums": sums}
+    return {"deliveries": _outcomes(changed), "sums": sums}
 
 
 def validate(stream: str, run: str) -> dict:
@@ -115,13 +123,13 @@ def validate(stream: str, run: str) -> dict:
 
 
 def publish(stream: str, run: str) -> dict:
-    """Publish months, ledgers and control totals of one stream in one release."""
-    work, _ = _begin(stream, run)
+    """Publish months, ledgers and control totals of one stream in one release; `months` names them
+    as partitions of the asset: provider/YYYY-MM."""
+    work, contract = _begin(stream, run)
     plan = work.load("validated.json")
     done = publication.publish_charges(work.lake, plan["base"], run, plan["tables"], _now())
-    months = sorted(
-        name for name, entry in plan["tables"].get(CHARGE_DAILY.name, {}).items() if entry
-    )
+    names = map(layout.partition_values, plan["tables"].get(CHARGE_DAILY.name, {}))
+    months = sorted(f"{contract.provider}/{one['billing_period']}" for one in names)
     return {"release": done.number, "months": months}
 
 
@@ -140,12 +148,13 @@ def overdue(stream: str) -> str | None:
     work, contract = _begin(stream, "overdue")
     with work.scratch() as folder:
         known = delivery.ledger(work.settings, work.lake, release.latest(work.lake), stream, folder)
-    loaded = [one.submitted_at for one in known if one.state in (LOADED, SUPERSEDED)]
-    hours = contract.discovery.alarm_after_hours
-    if loaded and _now() - max(loaded) <= timedelta(hours=hours):
-        return None
-    last = f"the last one is of {max(loaded)} UTC" if loaded else "none ever came"
-    return f"{stream}: no complete delivery for {hours} hours, {last}: ask the provider's export"
+    return absence.overdue(work.landing, work.settings.contracts, contract, known, _now())
+
+
+def alarm() -> None:
+    """SourceError that names every contract in use whose deliveries stay away."""
+    if late := [why for stream in streams() if (why := overdue(stream))]:
+        raise SourceError("\n".join(late))
 
 
 def _begin(stream: str, run: str) -> tuple[Work, BillingContract]:
@@ -218,6 +227,10 @@ def _keep_ledger(out: Staged, known: list[Delivery], changed: list[Delivery]) ->
     if changed:
         rows = {one.delivery_id: one for one in [*known, *changed]}
         out.add_rows(DELIVERY, delivery.table(rows.values()), {"stream": changed[0].stream})
+
+
+def _outcomes(changed: list[Delivery]) -> dict[str, str]:
+    return {one.delivery_id: f"{one.state} {one.reason or ''}".strip() for one in changed}
 
 
 def _name(number: int) -> str:

@@ -71,7 +71,9 @@ def statement(page: object) -> str:
     return f"{STATEMENTS}{page}.html"
 
 
-def stream_names(contracts: Path | None = None) -> list[str]:
+CONTRACTS = Path(__file__).parent.parent / "contracts"
+
+
+def stream_names(contracts: Path = CONTRACTS) -> list[str]:
     """Streams that have a contract, by folder name; cheap enough for a DAG file to call."""
-    folder = contracts or Path(__file__).parent.parent / "contracts"
-    return sorted(path.name for path in folder.iterdir() if any(path.glob("*.yaml")))
+    return sorted(path.name for path in contracts.iterdir() if any(path.glob("*.yaml")))

@@ -27,6 +27,7 @@ def describe() -> None:
         "stale": {
             "usage_ingest": publish_stale(bag, "usage_ingest", "publish_arrivals", "ingest"),
             "usage_build": publish_stale(bag, "usage_build", "publish", "build"),
+            "billing_ingest": publish_stale_bill(bag),
             "usage_replay": finish_stale(bag),
         },
         "collect_unextracted": collect_unextracted(bag),
@@ -102,6 +103,19 @@ def publish_stale(bag, dag_id: str, stage: str, whole: str) -> str:
         patch.object(stages, whole, return_value="ran again"),
     ):
         return task.python_callable("app_usage")
+
+
+def publish_stale_bill(bag) -> list[str]:
+    from etl import billing, errors
+
+    task = bag.dags["billing_ingest"].task_dict["aws_focus.publish"]
+    stale = errors.StaleInput("another run was faster")
+    with (
+        patch.dict(task.python_callable.__globals__, {"work_area": lambda: "run"}),
+        patch.object(billing, "publish", side_effect=stale),
+        patch.object(billing, "ingest", lambda *asked: {"months": [*asked]}),
+    ):
+        return task.python_callable("aws_focus", params={"billing_period": "2026-10"})
 
 
 def finish_stale(bag) -> str:

@@ -1,14 +1,11 @@
 """usage_replay by the real task runner: the form's dry run, the real one, and a wrong range."""
 
 import json
-import sqlite3
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
 
-from deploy.embedded.environment import ROOT, environment, keep_secrets
+from tests.dag_runs import Runs, states
 from tests.events import DAY, evening, event, key, lines
 
 pytestmark = pytest.mark.airflow
@@ -28,7 +25,8 @@ def test_the_form_lists_then_publishes_and_refuses_a_wrong_range(
     before = lake.release()
 
     real = FORM | {"dry_run": False}
-    dry, done, wrong = runs(lake, object_store, tmp_path, FORM, real, FORM | {"to": BEFORE})
+    with Runs("usage_replay", lake, object_store, tmp_path) as runs:
+        dry, done, wrong = (runs.run(**form) for form in (FORM, real, FORM | {"to": BEFORE}))
 
     # then the dry run lists what would change, and tells nobody of it
     assert states(dry) == {"success": 5, "skipped": 1}
@@ -45,8 +43,8 @@ def test_the_form_lists_then_publishes_and_refuses_a_wrong_range(
     assert lake.release().number == before.number + 1
     assert lake.release().body["replay"]["reason"] == "read too early"
     assert lake.rows("SELECT sum(quantity)::INTEGER AS q FROM usage_daily") == [{"q": 7}]
-    assert asked(tmp_path, "SELECT partition_key FROM asset_event") == [("2026-11-18",)]
-    assert asked(tmp_path, "SELECT count(*) FROM asset_partition_dag_run") == [(0,)]
+    assert runs.asked("SELECT partition_key FROM asset_event") == [("2026-11-18",)]
+    assert runs.asked("SELECT count(*) FROM asset_partition_dag_run") == [(0,)]
 
     # and the third says what is wrong with its form
     assert wrong["tasks"]["plan"]["states"] == ["failed"]
@@ -55,37 +53,5 @@ def test_the_form_lists_then_publishes_and_refuses_a_wrong_range(
         assert max(len(json.dumps(one)) for one in task["returned"]) < XCOM_BYTES
 
 
-def runs(lake, object_store, folder, *forms: dict) -> list[dict]:
-    """What each run became and said, in a process of its own: Airflow configures itself at import."""
-    env = environment(folder, keep_secrets(folder), object_store) | lake.settings
-    output = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.replay_runs", *map(json.dumps, forms)],
-        env=env,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-    ).stdout
-    found, said = [], []
-    for line in output.splitlines():
-        if line.startswith("RUN "):
-            found.append(json.loads(line[4:]) | {"said": "\n".join(said)})
-            said = []
-        said.append(line)
-    assert len(found) == len(forms), output
-    return found
-
-
-def states(run: dict) -> dict[str, int]:
-    every = [state for task in run["tasks"].values() for state in task["states"]]
-    return {state: every.count(state) for state in every}
-
-
 def counts(run: dict) -> dict:
     return run["tasks"]["finish"]["returned"][0]["partitions"]
-
-
-def asked(folder, query: str) -> list[tuple]:
-    with sqlite3.connect(f"file:{folder}/airflow/airflow.db?mode=ro", uri=True) as found:
-        return found.execute(query).fetchall()

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ pytestmark = pytest.mark.airflow
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
 PARSE_SECONDS = 2.0
 LANE = {"extract", "normalize", "collect", "validate", "publish"}
-DAGS = ("usage_ingest", "usage_build", "usage_replay", "lake_sweep")
+DAGS = ("billing_ingest", "usage_ingest", "usage_build", "usage_replay", "lake_sweep")
 STREAMS = ("app_usage", "cloudtrail", "s3_access")
+BILLS = sorted(path.name for path in (ROOT / "contracts" / "billing").iterdir() if path.is_dir())
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +106,9 @@ def test_mapped_tasks_carry_readable_names(dags):
 
     lanes = {f"usage_build.lane.{n}" for n in ("deduplicate", "aggregate", "validate", "publish")}
     replay = {"usage_replay.normalize", "usage_replay.build"}
-    assert set(mapped) == lanes | replay | {
-        f"usage_ingest.{stream}.normalize" for stream in STREAMS
-    }
+    ingests = {f"usage_ingest.{stream}.normalize" for stream in STREAMS}
+    bills = {f"billing_ingest.{stream}.load" for stream in BILLS}
+    assert set(mapped) == lanes | replay | ingests | bills
     assert set(mapped.values()) == {"{{ label }}"}
 
 
@@ -143,7 +145,35 @@ def test_a_failed_lane_holds_back_no_other_but_fails_the_run(dags):
     assert ingest["announce"]["upstream"] == published
     assert ingest["announce"]["trigger_rule"] == "all_done"
     assert ingest["every_lane_published"]["upstream"] == published
-    assert ingest["every_lane_published"]["trigger_rule"] == "all_success"
+    assert ingest["every_lane_published"]["trigger_rule"] == "none_failed"
+
+
+def test_a_lane_for_every_bill_whose_failure_holds_back_no_other(dags):
+    tasks = dags["dags"]["billing_ingest"]["tasks"]
+
+    steps = {"deliver": [], "load": ["deliver"], "settle": ["deliver", "load"]}
+    steps |= {"validate": ["settle"], "publish": ["validate"]}
+    for stream in BILLS:
+        for step, before in steps.items():
+            task = tasks[f"{stream}.{step}"]
+            assert task["upstream"] == [f"{stream}.{one}" for one in before]
+            expected = "none_failed_min_one_success" if step == "settle" else "all_success"
+            assert task["trigger_rule"] == expected, step
+    published = [f"{stream}.publish" for stream in BILLS]
+    rules = {"announce": "all_done", "alarm": "all_done", "every_lane_published": "none_failed"}
+    assert {name for name in tasks if "." not in name} == rules.keys()
+    for name, rule in rules.items():
+        assert (tasks[name]["upstream"], tasks[name]["trigger_rule"]) == (published, rule)
+    assert outlets(tasks) == {"announce": ["charge"]}
+
+
+def test_a_month_is_loaded_again_through_a_form_that_knows_a_month(dags):
+    (month,) = dags["dags"]["billing_ingest"]["form"].values()
+
+    assert month["type"] == ["null", "string"]
+    assert re.search(month["pattern"], "2026-10")
+    for text in ("2026-13", "2026-1", "2026-10-01", "october", ""):
+        assert not re.search(month["pattern"], text)
 
 
 def test_a_failed_batch_holds_back_no_other_but_fails_the_run_once_all_are_announced(dags):
@@ -182,6 +212,7 @@ def test_a_lane_whose_input_was_replaced_is_run_again_whole(dags):
     assert dags["stale"] == {
         "usage_ingest": "ran again",
         "usage_build": "ran again",
+        "billing_ingest": ["aws_focus", "run", "2026-10"],
         "usage_replay": "failed: another run was faster",
     }
 

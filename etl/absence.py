@@ -1,0 +1,51 @@
+"""Deliveries that stay away: whether somebody must be told of a contract that brings nothing complete.
+
+A contract that is shipped and was never used is silent: it has no delivery, and nothing lies where it looks.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from etl import billing_contract
+from etl.billing_contract import BillingContract
+from etl.delivery import LOADED, SUPERSEDED, Delivery
+from etl.store import Store
+
+
+def overdue(
+    landing: Store, contracts: Path, contract: BillingContract, known: list[Delivery], now: datetime
+) -> str | None:
+    """Why somebody must look at a contract, given the deliveries that the ledger knows; or None."""
+    complete = [one.submitted_at for one in known if one.state in (LOADED, SUPERSEDED)]
+    if complete:
+        since, last = max(complete), f"the last one is of {max(complete)} UTC"
+    elif first := _first(landing, contracts, contract, known):
+        since, last = first, f"none ever was, though objects land since {first} UTC"
+    else:
+        return None
+    hours = contract.discovery.alarm_after_hours
+    if now - since <= timedelta(hours=hours):
+        return None
+    return (
+        f"{contract.stream}: no complete delivery for {hours} hours, {last}: look at the provider's export; "
+        "where the contract is no longer used, remove it"
+    )
+
+
+def _first(
+    landing: Store, contracts: Path, contract: BillingContract, known: list[Delivery]
+) -> datetime | None:
+    """When the first thing came: a delivery, or whatever lies in the folder and makes none."""
+    if known:
+        return min(one.submitted_at for one in known)
+    mine = contract.discovery.head
+    heads = [one.discovery.head for one in _all(contracts) if one.discovery.head != mine]
+    others = tuple(head for head in heads if head.startswith(mine))
+    aged = landing.aged(mine)
+    return min((at for key, (at, _) in aged.items() if not key.startswith(others)), default=None)
+
+
+def _all(contracts: Path) -> list[BillingContract]:
+    return [
+        billing_contract.load(contracts, stream) for stream in billing_contract.streams(contracts)
+    ]

@@ -1,0 +1,94 @@
+"""Runs of one DAG by the real task runner, each started by a form, in a process that stays for the next one.
+
+`python -m tests.dag_runs DAG` reads a form (JSON) a line and answers each with a line `RUN {…}`: the state of the run,
+and of each task its states and what it returned. Airflow configures itself at import: hence a process of its own.
+"""
+
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+from deploy.embedded.environment import ROOT, environment, keep_secrets
+
+
+class Runs:
+    """The process, and the Airflow database and folder of one test."""
+
+    def __init__(self, dag_id: str, lake, object_store, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "tests.dag_runs", dag_id],
+            env=environment(folder, keep_secrets(folder), object_store) | lake.settings | settings,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __enter__(self) -> "Runs":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def run(self, **form: object) -> dict:
+        """What a run with this form became, and what it said."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps(form) + "\n")
+        self.process.stdin.flush()
+        said: list[str] = []
+        for line in self.process.stdout:
+            if line.startswith("RUN "):
+                return json.loads(line[4:]) | {"said": "\n".join(said)}
+            said.append(line.rstrip("\n"))
+        raise AssertionError("\n".join(said))
+
+    def asked(self, query: str) -> list[tuple]:
+        """A query to the database of this Airflow."""
+        place = f"file:{self.folder}/airflow/airflow.db?mode=ro"
+        with sqlite3.connect(place, uri=True) as found:
+            return found.execute(query).fetchall()
+
+
+def states(run: dict) -> dict[str, int]:
+    every = [state for task in run["tasks"].values() for state in task["states"]]
+    return {state: every.count(state) for state in every}
+
+
+def main(dag_id: str) -> None:
+    from unittest.mock import patch
+
+    from deploy.embedded.runner import _dag_bag
+
+    warnings.simplefilter("ignore")
+    dag = _dag_bag().dags[dag_id]
+    for task in dag.tasks:
+        task.retries = 0  # nothing else runs beside this process: what fails now fails again
+    logging.disable(logging.WARNING)
+    for form in sys.stdin:
+        with patch("airflow.serialization.definitions.dag.SerializedDAG.clear_dags"):
+            run = dag.test(logical_date=None, run_conf=json.loads(form))
+        print("\nRUN " + json.dumps({"state": str(run.state), "tasks": tasks(run)}), flush=True)
+
+
+def tasks(run) -> dict:
+    found: dict = {}
+    for one in sorted(run.get_task_instances(), key=lambda one: (one.task_id, one.map_index)):
+        state = found.setdefault(one.task_id, {"states": [], "returned": []})
+        state["states"].append(str(one.state))
+        state["returned"].append(
+            run.get_task_instance(one.task_id, map_index=one.map_index).xcom_pull(
+                task_ids=one.task_id, map_indexes=one.map_index
+            )
+        )
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,92 @@
+"""billing_ingest by the real task runner: deliveries, nothing new, a month again by the form, and the alarm."""
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from deploy.embedded.environment import ROOT
+from tests.bills import bill, land, line
+from tests.dag_runs import Runs, states
+
+pytestmark = pytest.mark.airflow
+
+NOW = datetime.now(UTC).replace(tzinfo=None)
+XCOM_BYTES = 2048
+GCP = "billing/gcp/focus/export/billing_period=2026-10/one.csv"
+TOTALS = (
+    "SELECT provider, sum(billed_cost)::VARCHAR AS cost FROM charge_daily GROUP BY 1 ORDER BY 1"
+)
+
+
+@pytest.fixture
+def runs(lake, object_store, tmp_path):
+    """Two contracts of bills; a full set would only be slower."""
+    contracts = tmp_path / "contracts"
+    for stream in ("app_usage", "billing/aws_focus", "billing/gcp_focus"):
+        shutil.copytree(ROOT / "contracts" / stream, contracts / stream)
+    shutil.copy(ROOT / "contracts" / "billing" / "service_category.csv", contracts / "billing")
+    settings = {"USAGE_EXPORT_CONTRACTS": str(contracts)}
+    with Runs("billing_ingest", lake, object_store, tmp_path, **settings) as made:
+        yield made
+
+
+def test_bills_are_loaded_announced_and_missed(runs, lake, tmp_path):
+    # given a delivery of one contract; the other is shipped and was never used
+    land(lake, "one.csv", bill(line()), NOW - timedelta(hours=2))
+    first = runs.run()
+
+    # then its month is there and announced, and nobody is alarmed
+    assert (first["state"], states(first)) == ("success", {"success": 8, "skipped": 5}), first
+    assert first["tasks"]["announce"]["returned"] == [["aws/2026-10"]]
+    assert costs(lake) == {"aws": "1.25"}
+
+    # when nothing new came, then nothing changes
+    before = lake.release()
+    again = runs.run()
+    assert (again["state"], states(again)) == ("success", {"success": 2, "skipped": 11}), again
+    assert lake.release() == before
+
+    # when a newer delivery lands, and an old one of another provider
+    land(lake, "two.csv", bill(line(BilledCost="3")), NOW - timedelta(hours=1))
+    lake.land(GCP, bill(line(BilledCost="5")), NOW - timedelta(days=40))
+    both = runs.run()
+
+    # then both are announced, and the alarm names the contract that is overdue and fails the run
+    assert both["tasks"]["announce"]["returned"] == [["aws/2026-10", "gcp/2026-10"]]
+    assert costs(lake) == {"aws": "3", "gcp": "5"}
+    assert (both["state"], both["tasks"]["alarm"]["states"]) == ("failed", ["failed"])
+    assert "gcp_focus: no complete delivery for" in both["said"]
+    assert "aws_focus: no complete delivery" not in both["said"]
+
+    expect_month_again_beside_a_broken_lane(runs, lake, tmp_path)
+    partitions = [key for (key,) in runs.asked("SELECT partition_key FROM asset_event ORDER BY id")]
+    assert partitions == ["aws/2026-10", "aws/2026-10", "gcp/2026-10", "aws/2026-10"]
+    for run in (first, again, both):
+        for task in run["tasks"].values():
+            assert max(len(json.dumps(one)) for one in task["returned"]) < XCOM_BYTES
+
+
+def expect_month_again_beside_a_broken_lane(runs, lake, tmp_path) -> None:
+    """The sound lane reads its month again to the same release, and announces it; the run fails."""
+    break_contract(tmp_path, "gcp_focus")
+    before = lake.release()
+
+    month = runs.run(billing_period="2026-10")
+
+    tasks = month["tasks"]
+    assert tasks["aws_focus.publish"]["returned"] == [["aws/2026-10"]]
+    assert tasks["gcp_focus.deliver"]["states"] == ["failed"] and "papyrus" in month["said"]
+    assert tasks["announce"]["returned"] == [["aws/2026-10"]]
+    assert tasks["every_lane_published"]["states"] == ["upstream_failed"]
+    assert lake.release() == before
+
+
+def costs(lake) -> dict[str, str]:
+    return {row["provider"]: row["cost"].rstrip("0").rstrip(".") for row in lake.rows(TOTALS)}
+
+
+def break_contract(folder, stream: str) -> None:
+    (file,) = (folder / "contracts" / "billing" / stream).glob("*.yaml")
+    file.write_text(file.read_text().replace("format: csv", "format: papyrus"))
