@@ -14,8 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy.embedded import process, server
 from deploy.embedded.environment import ROOT, environment, keep_secrets
-from tests import fault_proxy
+from deploy.embedded.process import Session
+from sample import generate
+from sample.land import land
+from tests import fault_proxy, test_stack
 from tests.conftest import Lake
 from tests.events import DAY, evening, event, key, lines
 from tests.fault_proxy import Fault, Proxy
@@ -132,13 +136,11 @@ def test_a_batch_that_fails_is_named_at_the_end_and_holds_back_no_other(stack, l
     assert lake.rows("SELECT raw_object_key AS key FROM unread") == [{"key": BAD}]
 
     # when it can be read, then the next run reads it
-    stack.proxy.faults = []
-    code, said = stack.run(NEXT, batch_objects=1)
-    assert code == 0, said
+    lake.run(STREAM, NEXT)
     assert (totals(lake), lake.rows("FROM unread")) == ([(DAY, 3), (NEXT, 4)], [])
 
 
-def test_killed_in_the_middle_and_run_again_is_a_run_that_nobody_disturbed(
+def test_killed_twice_and_out_of_time_once_is_a_run_that_nobody_disturbed(
     stack, lake, object_store, monkeypatch
 ):
     monkeypatch.setattr(fault_proxy, "STALL_SECONDS", 30)
@@ -147,31 +149,82 @@ def test_killed_in_the_middle_and_run_again_is_a_run_that_nobody_disturbed(
     stack.run_and_kill(Fault("held_answer", r"PUT /lake/.*/_release/0000000001\.json"), DAY)
     assert lake.keys("_release/") == ["_release/0000000001.json"]
 
-    # when it is run again
-    code, said = stack.run(DAY)
+    # when it is run again, and a task runs out of time once
+    late = Fault("stall", READ_BAD)
+    stack.proxy.faults = [late]
+    code, said = stack.run(DAY, timeout_seconds=8)
 
-    # then no release was made twice, and nothing tells the lakes apart
-    assert code == 0, said
+    # then that task was tried again, no release was made twice, and nothing tells the lakes apart
+    assert (code, late.hurt) == (0, 1), said
+    assert "Timeout" in said
     found, number = published(lake), lake.release().number
     other = undisturbed(lake, object_store, monkeypatch)
     assert (found, number) == (published(other), other.release().number)
     assert data(lake) == data(other)
 
 
-def test_a_task_that_runs_out_of_time_is_tried_again_with_the_same_result(
-    stack, lake, object_store, monkeypatch
-):
-    monkeypatch.setattr(fault_proxy, "STALL_SECONDS", 30)
-    fault = Fault("stall", READ_BAD)
-    stack.proxy.faults = [fault]
-
-    code, said = stack.run(DAY, timeout_seconds=8)
-
-    assert (code, fault.hurt) == (0, 1), said
-    assert "Timeout" in said
-    found = published(lake)
-    assert found == published(undisturbed(lake, object_store, monkeypatch))
-
-
 def data(lake: Lake) -> dict[str, str]:
     return {name: etag for name, etag in bytes_of(lake).items() if not name.startswith("_")}
+
+
+@pytest.mark.soak
+def test_the_whole_stack_is_killed_in_the_middle_of_a_run_and_started_again(operated, monkeypatch):
+    """Scheduler, workers and API server at once: the scheduler that comes after them goes on with their runs."""
+    monkeypatch.setattr(test_stack, "RUN_SECONDS", 1800)  # a task that died is missed after minutes
+    days = [str(day) for day in land_sample(operated)]
+    body = {"dag_id": "usage_ingest", "from_date": f"{days[0]}T00:00:00Z"}
+    body |= {"to_date": f"{days[-1]}T00:00:00Z", "reprocess_behavior": "none", "max_active_runs": 2}
+
+    # given a backfill of which a task is at work, when all of Airflow is killed and started again
+    operated.call("/api/v2/backfills", body)
+    test_stack.wait(lambda: at_work(operated))
+    running = json.loads((operated.folder / "up.json").read_text())
+    process.end([Session(**one) for one in running["airflow"]])
+    operated.command("up")
+    log_in(operated)
+
+    # then every date is ingested and built
+    test_stack.wait(
+        lambda: done(operated, "usage_ingest", days) and done(operated, "usage_build", days)
+    )
+    test_stack.expect_green(operated, days, times=1)
+    first = operated.release()
+    assert first["pending"] == {}
+
+    # and reading all of it again in peace changes nothing
+    test_stack.backfill(operated, days, "completed")
+    assert operated.release() == first
+
+
+@pytest.fixture
+def operated(tmp_path) -> Iterator[test_stack.Stack]:
+    shutil.copytree(ROOT / "contracts" / STREAM, tmp_path / "contracts" / STREAM)
+    made = test_stack.Stack(tmp_path)
+    try:
+        made.command("up")
+        log_in(made)
+        yield made
+    finally:
+        made.command("down")
+
+
+def log_in(stack: test_stack.Stack) -> None:
+    stack.log_in("operator", keep_secrets(stack.folder).operator)
+
+
+def land_sample(stack: test_stack.Stack) -> list[date]:
+    made = generate(2, test_stack.FIRST_DAY, 1)
+    store = server.running_store(stack.folder, keep_secrets(stack.folder))
+    assert store
+    land(made, "landing", "", store.client())
+    return made.landed_dates
+
+
+def at_work(stack: test_stack.Stack) -> bool:
+    found = stack.call("/api/v2/dags/usage_ingest/dagRuns/~/taskInstances?state=running&limit=100")
+    return any(one["task_id"].endswith(".collect") for one in found["task_instances"])
+
+
+def done(stack: test_stack.Stack, dag_id: str, days: list[str]) -> bool:
+    runs = [run for run in stack.runs(dag_id).values() if run[0] in days]
+    return {day for day, _ in runs} == {*days} and {state for _, state in runs} <= test_stack.ENDED
