@@ -3,10 +3,10 @@ PYTHON ?= python3
 UV := .venv/bin/uv
 ENVIRONMENT := .venv/.complete
 
-.PHONY: help run up down test soak fuzz bench check sql clean lock docs
+.PHONY: help run up down test soak fuzz bench conformance check sql clean lock docs
 
 help: ## what each word does
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
 
 run: $(ENVIRONMENT) ## land a sample and run it to the statement
 	@.venv/bin/python -m deploy.embedded run
@@ -33,8 +33,11 @@ fuzz: $(ENVIRONMENT) ## bytes at every reader, mapping and contract: make fuzz, 
 bench: $(ENVIRONMENT) ## measure it: make bench, or make bench ARGS="--events 1000000 --repeat 1"
 	@.venv/bin/python -m bench $(ARGS)
 
+conformance: $(ENVIRONMENT) ## charges of every provider before the official FOCUS validator
+	@.venv/bin/python -m conformance $(ARGS)
+
 check: $(ENVIRONMENT) ## ruff and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy etl sample deploy bench fuzz
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy etl sample deploy bench conformance fuzz
 
 docs: $(ENVIRONMENT) ## write docs/data-dictionary.md from contracts, tables and models
 	@.venv/bin/python -m etl.dictionary docs/data-dictionary.md
@@ -44,7 +47,7 @@ lock: $(ENVIRONMENT) ## requirements.txt from pyproject.toml
 
 clean: ## remove everything that was made here
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m deploy.embedded down; fi
-	@rm -rf .venv .run .fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	@rm -rf .venv .run .fuzz .conformance .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(ENVIRONMENT): requirements.txt pyproject.toml

@@ -143,3 +143,15 @@ def test_what_was_filled_is_said():
     assert known["x_changes"] == {"filled:list_cost": "", "filled:sub_account_name": ""}
     assert unknown["service_category"] == "Other"
     assert "filled:service_category" in unknown["x_changes"]
+
+
+def test_what_focus_wants_of_every_line_is_there():
+    usage, tax, back = (
+        one(line_item_line_item_type=kind, line_item_resource_id="i-1", product_product_family=None)
+        for kind in ("Usage", "Tax", "SavingsPlanNegation")
+    )
+
+    assert usage["service_subcategory"] == f"Other ({usage['service_category']})"
+    assert usage["resource_type"] == usage["service_name"]
+    frequencies = [row["charge_frequency"] for row in (usage, tax, back)]
+    assert frequencies == ["Usage-Based", "One-Time", "Usage-Based"]

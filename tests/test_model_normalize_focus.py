@@ -45,3 +45,18 @@ def test_what_a_vendor_left_out_is_filled_and_said(column, name, filled):
 
     assert row[name] == filled
     assert row["x_changes"] == {f"filled:{name}": ""}
+
+
+@pytest.mark.parametrize(
+    ("given", "word", "said"),
+    [
+        ("Usage-based", "Usage-Based", {"respelled:charge_frequency": "Usage-based"}),
+        ("Usage-Based", "Usage-Based", {}),
+        ("Weekly", "Weekly", {}),
+        ("", None, {}),
+    ],
+)
+def test_a_frequency_is_spelled_as_focus_spells_it(given, word, said):
+    (row,) = mapped("aws_focus", line(ChargeFrequency=given))
+
+    assert (row["charge_frequency"], row["x_changes"]) == (word, said)

@@ -183,3 +183,29 @@ def test_an_oracle_row_keeps_eighteen_places_and_drops_who_made_it():
     assert (row["x_row_key"], row["charge_class"]) == ("r1", None)
     assert json.loads(row["tags"]) == {"Team.Name": "a"}
     assert oci(lineItem__isCorrection="true")["charge_class"] == "Correction"
+
+
+@pytest.mark.parametrize("row", [azure, gcp, oci], ids=lambda one: one.__name__)
+def test_a_subcategory_is_the_other_one_of_its_category(row):
+    made = row()
+
+    assert made["service_subcategory"] == f"Other ({made['service_category']})"
+
+
+def test_an_azure_resource_has_the_type_that_its_id_tells():
+    path = "/subscriptions/a/providers/Microsoft.Compute/virtualMachines/vm"
+
+    assert azure(ResourceId=path)["resource_type"] == "microsoft.compute/virtualmachines"
+    assert azure(ResourceId="b")["resource_type"] == "Virtual Machines"
+    assert azure(ResourceId=None)["resource_type"] is None
+
+
+def test_an_amortized_line_has_no_price_because_it_has_no_list_cost():
+    row = azure("azure_amortized", PricingModel="Reservation")
+
+    assert (row["list_cost"], row["contracted_cost"]) == (0, 0)
+    assert (row["list_unit_price"], row["contracted_unit_price"]) == (None, None)
+
+
+def test_a_google_tax_is_charged_once():
+    assert gcp(cost_type="tax")["charge_frequency"] == "One-Time"

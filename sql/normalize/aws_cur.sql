@@ -46,9 +46,9 @@ SELECT
     CASE WHEN type = 'Refund' THEN 'Correction' END AS charge_class,
     line_item_line_item_description AS charge_description,
     CASE
-        WHEN is_usage THEN 'Usage-Based'
+        WHEN is_usage OR type = 'SavingsPlanNegation' THEN 'Usage-Based'
         WHEN type IN ('RIFee', 'SavingsPlanRecurringFee') THEN 'Recurring'
-        WHEN costed.category = 'Purchase' THEN 'One-Time'
+        ELSE 'One-Time'
     END AS charge_frequency,
     line_item_usage_start_date AS charge_period_start,
     line_item_usage_end_date AS charge_period_end,
@@ -93,9 +93,10 @@ SELECT
     product_region_code AS region_id,
     product_region_code AS region_name,
     line_item_resource_id AS resource_id,
-    CASE WHEN line_item_resource_id IS NOT NULL THEN product_family END AS resource_type,
+    CASE WHEN line_item_resource_id IS NOT NULL THEN coalesce(product_family, costed.service) END AS resource_type,
     coalesce(by_name.category, by_code.category, 'Other') AS service_category,
     costed.service AS service_name,
+    'Other (' || coalesce(by_name.category, by_code.category, 'Other') || ')' AS service_subcategory,
     CASE WHEN costed.category <> 'Tax' THEN product_sku END AS sku_id,
     CASE WHEN costed.category <> 'Tax' AND product_sku IS NOT NULL THEN line_item_usage_type END AS sku_meter,
     CASE WHEN costed.category <> 'Tax' AND product_sku IS NOT NULL THEN pricing_rate_code END AS sku_price_id,

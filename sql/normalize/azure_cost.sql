@@ -66,12 +66,13 @@ SELECT
     CASE WHEN charge_category = 'Usage' AND (is_amortized OR NOT is_committed) THEN quantity END AS consumed_quantity,
     CASE WHEN charge_category = 'Usage' AND (is_amortized OR NOT is_committed) THEN unit_of_measure END AS consumed_unit,
     CASE WHEN is_amortized THEN 0 ELSE coalesce(contracted, cost) END AS contracted_cost,
-    CASE WHEN charge_category <> 'Tax' THEN unit_price END AS contracted_unit_price,
+    -- list and contracted cost, and the prices that they are made of, stand on the actual line
+    CASE WHEN charge_category <> 'Tax' AND NOT is_amortized THEN unit_price END AS contracted_unit_price,
     CASE WHEN is_amortized OR NOT is_committed THEN cost ELSE 0 END AS effective_cost,
     invoice_id,
     'Microsoft' AS invoice_issuer_name,
     CASE WHEN is_amortized THEN 0 ELSE coalesce(list, contracted, cost) END AS list_cost,
-    CASE WHEN charge_category <> 'Tax' THEN nullif(pay_g_price, 0) END AS list_unit_price,
+    CASE WHEN charge_category <> 'Tax' AND NOT is_amortized THEN nullif(pay_g_price, 0) END AS list_unit_price,
     CASE
         WHEN charge_category NOT IN ('Usage', 'Purchase') THEN NULL
         WHEN is_committed THEN 'Committed'
@@ -88,10 +89,11 @@ SELECT
     resource_location AS region_name,
     lower(resource_id) AS resource_id,
     resource_name,
-    resource_type,
+    coalesce(resource_type, nullif(regexp_extract(lower(resource_id), '.*/providers/([^/]+/[^/]+)/', 1), ''),
+        CASE WHEN resource_id IS NOT NULL THEN coalesce(consumed_service, meter_category) END) AS resource_type,
     coalesce(by_name.category, 'Other') AS service_category,
     meter_category AS service_name,
-    meter_sub_category AS service_subcategory,
+    'Other (' || coalesce(by_name.category, 'Other') || ')' AS service_subcategory,
     CASE WHEN charge_category <> 'Tax' THEN coalesce(product_id, meter_id) END AS sku_id,
     CASE WHEN charge_category <> 'Tax' AND coalesce(product_id, meter_id) IS NOT NULL THEN meter_name END AS sku_meter,
     subscription_id AS sub_account_id,

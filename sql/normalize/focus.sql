@@ -19,7 +19,7 @@ SELECT
     charge_category,
     charge_class,
     charge_description,
-    charge_frequency,
+    coalesce(frequency.word, charge_frequency) AS charge_frequency,
     charge_period_start,
     charge_period_end,
     commitment_discount_category,
@@ -69,7 +69,10 @@ SELECT
         CASE WHEN list_cost IS NULL THEN {'key': 'filled:list_cost', 'value': ''} END,
         CASE WHEN raw.service_category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END,
         CASE WHEN invoice_issuer_name IS NULL THEN {'key': 'filled:invoice_issuer_name', 'value': ''} END,
-        CASE WHEN publisher_name IS NULL THEN {'key': 'filled:publisher_name', 'value': ''} END
+        CASE WHEN publisher_name IS NULL THEN {'key': 'filled:publisher_name', 'value': ''} END,
+        CASE WHEN frequency.word <> charge_frequency
+        THEN {'key': 'respelled:charge_frequency', 'value': charge_frequency} END
     ], lambda one: one IS NOT NULL)) AS x_changes
 FROM raw
 LEFT JOIN service_category listed ON listed.service = lower(raw.service_name)
+LEFT JOIN (VALUES ('One-Time'), ('Recurring'), ('Usage-Based')) frequency (word) ON lower(word) = lower(charge_frequency)

@@ -31,7 +31,7 @@ SELECT
     -- an adjustment of usage whose month was invoiced before
     CASE WHEN charge_category = 'Adjustment' AND usage_end_time <= month_start THEN 'Correction' END AS charge_class,
     sku_description AS charge_description,
-    CASE WHEN charge_category = 'Usage' THEN 'Usage-Based' END AS charge_frequency,
+    CASE WHEN charge_category = 'Usage' THEN 'Usage-Based' ELSE 'One-Time' END AS charge_frequency,
     usage_start_time AS charge_period_start,
     usage_end_time AS charge_period_end,
     CASE WHEN charge_category = 'Usage' THEN usage_amount END AS consumed_quantity,
@@ -52,6 +52,7 @@ SELECT
     CASE WHEN resource_global_name IS NOT NULL THEN service_name END AS resource_type,
     coalesce(by_name.category, 'Other') AS service_category,
     summed.service_name,
+    'Other (' || coalesce(by_name.category, 'Other') || ')' AS service_subcategory,
     CASE WHEN charge_category <> 'Tax' THEN sku_id END AS sku_id,
     CASE WHEN charge_category <> 'Tax' AND sku_id IS NOT NULL THEN sku_description END AS sku_meter,
     project_id AS sub_account_id,

@@ -46,6 +46,7 @@ SELECT
     CASE WHEN resource_id IS NOT NULL THEN line.service END AS resource_type,
     coalesce(by_name.category, 'Other') AS service_category,
     line.service AS service_name,
+    'Other (' || coalesce(by_name.category, 'Other') || ')' AS service_subcategory,
     product_sku AS sku_id,
     CASE WHEN product_sku IS NOT NULL THEN description END AS sku_meter,
     compartment_id AS sub_account_id,
