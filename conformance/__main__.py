@@ -21,6 +21,9 @@ def main() -> int:
     lacks = validator.install(options.folder / "venv", options.python)
     if lacks:
         print(f"conformance: skipped: {lacks}", file=sys.stderr)
+        print(
+            'another Python: make conformance ARGS="--python /path/to/python3.12"', file=sys.stderr
+        )
         return 1 if options.required else 0
     listed = verdict.allowed()
     found: dict[str, tuple[verdict.Failure, ...]] = {}
@@ -45,7 +48,7 @@ def main() -> int:
             )
     if not options.bill and bills.SAMPLES.is_dir():
         problems += [
-            f"allowed.csv: {one.check} fails on no bill of {' '.join(one.bills)} any more"
+            f"allowed.csv: {one.check} fails on no bill of {one.bills} any more"
             for one in verdict.stale(found, listed)
         ]
     print(*problems, sep="\n")
