@@ -270,6 +270,21 @@ def test_another_backfill_of_the_same_day_changes_nothing(backfilled):
     assert backfilled.release() == first
 
 
+def test_a_replay_checks_its_form_and_lists_in_its_log_what_would_change(backfilled):
+    form = {"stream": "app_usage", "from": DAYS[0], "to": DAYS[0], "reason": "a second look"}
+    runs, before = "/api/v2/dags/usage_replay/dagRuns", backfilled.release()
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        backfilled.call(runs, {"logical_date": None, "conf": form | {"reason": "short"}})
+
+    run = backfilled.call(runs, {"logical_date": None, "conf": form})["dag_run_id"]
+    wait(lambda: backfilled.runs("usage_replay")[run][1] in ENDED)
+
+    log = backfilled.call(f"{runs}/{run}/taskInstances/finish/logs/1?map_index=-1")["content"]
+    (said,) = (one["event"] for one in log if "nothing would change: " in one["event"])
+    assert said.endswith(f"came out as they are in release {before['release']}")
+    assert backfilled.release() == before
+
+
 def test_down_leaves_no_process_and_the_data_can_still_be_read(backfilled):
     assert backfilled.processes()
     assert backfilled.command("down") == "stopped\n"

@@ -23,6 +23,8 @@ COMPONENTS = {
     "triggerer": ["triggerer", "--skip-serve-logs"],
     "scheduler": ["scheduler", "--skip-serve-logs"],  # last: its tasks need the api-server
 }
+# what a task prints is for people, as the list of a replay
+TASK_LOGS = {"AIRFLOW__LOGGING__NAMESPACE_LEVELS": "task=INFO"}
 PLUGINS = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "deploy" / "airflow" / "plugins")}
 
 
@@ -80,7 +82,7 @@ def _start(folder: Path, kept: Secrets) -> Running:
     running = Running(store.session, store.endpoint, (), port)
     try:
         _write(folder, running)
-        env = environment(folder, kept, store, port)
+        env = environment(folder, kept, store, port) | TASK_LOGS
         prepare = [sys.executable, "-W", "ignore", "-m", "deploy.embedded.prepare"]
         subprocess.run(prepare, env=env, cwd=ROOT, check=True)
         print("airflow: starting scheduler, triggerer, DAG processor and UI", flush=True)
