@@ -148,7 +148,8 @@ def _refuse_unread(stream: str, run: str) -> None:
     if missed := stages.unread(stream, run, draft.begin):
         raise SourceError(
             f"{len(missed)} objects of {stream} could not be read, first {missed[0]['key']}: "
-            f"{missed[0]['said']}; nothing was published"
+            f"{missed[0]['said']}; nothing was published: run the replay again once it can be read, or "
+            "replay other dates"
         )
 
 

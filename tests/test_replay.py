@@ -86,7 +86,7 @@ def replayed(dry_run: bool, reason: str = REASON, last: date = NEXT, run: str = 
 
 @dataclass
 class Done:
-    """A dry run, then the real one, over the same lake."""
+    """A dry run, then the real one, over the same lake, in which another stream published in between."""
 
     lake: Lake
     before: Release
@@ -102,7 +102,8 @@ def done(template, object_store, contracts):
         before, objects = lake.release(), stored(lake)
         listed = replayed(dry_run=True)
         assert (lake.release(), stored(lake)) == (before, objects), "only _work was written"
-        yield Done(lake, before, listed, replayed(dry_run=False), lake.release())
+        other_stream(lake)
+        yield Done(lake, lake.release(), listed, replayed(dry_run=False), lake.release())
 
 
 def test_the_dry_run_lists_exactly_what_the_real_run_then_changes(done):
@@ -115,7 +116,8 @@ def test_the_dry_run_lists_exactly_what_the_real_run_then_changes(done):
     assert done.after.body["changed"] == sorted(listed)
     for name in ("partitions", "totals", "quarantine", "usage_dates"):
         assert done.done[name] == done.listed[name]
-    assert done.done["since_dry_run"] == []
+    moved = f"the lake moved from release {done.listed['base']} to {done.before.number}"
+    assert done.done["since_dry_run"] == [moved]
     assert json.loads(json.dumps(done.listed)) == done.listed
 
 
@@ -169,6 +171,7 @@ def test_the_lake_is_then_as_if_it_had_been_read_like_that_at_once(done, monkeyp
     done.lake.run("app_usage", DAY, NEXT)
 
     assert made.pop("restatement")
+    other_stream(done.lake)
     assert files(done.lake) == made
     assert done.after.pending == {}
 
@@ -210,27 +213,20 @@ def test_what_moved_since_the_dry_run_is_named_and_nothing_is_published(wrong, c
 
 
 def test_a_publisher_meanwhile_stops_a_replay_of_its_own_stream_alone(wrong):
-    # given a dry run, and another stream that publishes before and during the real one
-    replayed(dry_run=True)
-    other_stream(wrong, DAY)
-    prepared(REASON)
-    other_stream(wrong, NEXT)
+    # given a replay that is about to finish, while another stream publishes
+    prepared()
+    base = wrong.release().number
+    other_stream(wrong)
 
-    # then it says so, publishes what was listed, and may be tried again after its commit
-    found = replay.finish("app_usage", "r")
-    moved = f"the lake moved from release {found['base'] - 1} to {found['base']}"
-    assert found["since_dry_run"] == [moved]
-    assert found["release"] == found["base"] + 2 == wrong.release().number
-    assert replay.finish("app_usage", "r")["release"] == found["release"]
+    # then it finishes, and may be tried again after its commit
+    assert replay.finish("app_usage", "r")["release"] == base + 2 == wrong.release().number
+    assert replay.finish("app_usage", "r")["release"] == base + 2
 
-    # when its own stream is published during one, then that one publishes nothing
-    prepared("and once more")
-    wrong.land(key(offset=50), lines(measured("first", 1, 1)), evening())
+    # but where its own stream was published since it began, it publishes nothing
+    wrong.land(key(offset=50), lines(measured("c", 1, 1)), evening())
     wrong.ingest("app_usage", DAY)
     before = wrong.release()
-    with pytest.raises(
-        StaleInput, match=rf"after this replay had read release {before.number - 1}"
-    ):
+    with pytest.raises(StaleInput, match=rf"published after this replay had read release {base};"):
         replay.finish("app_usage", "r")
     assert wrong.release() == before
 
@@ -298,18 +294,18 @@ def test_without_dates_in_keys_an_object_that_moved_is_for_an_ingest_first(lake)
         dates({DAY: {a: etags[a], "events/gone.json.gz": "x"}}, DAY)
 
 
-def prepared(reason: str) -> None:
+def prepared() -> None:
     """All steps of a replay but the last."""
-    found = replay.plan("app_usage", DAY, NEXT, reason, False, "r")
+    found = replay.plan("app_usage", DAY, NEXT, REASON, False, "r")
     for batch in found["batches"]:
         replay.normalize("app_usage", "r", batch)
     for day in replay.arrivals("app_usage", "r"):
         replay.build(date.fromisoformat(day), "app_usage", "r")
 
 
-def other_stream(lake: Lake, day: date) -> None:
-    lake.land(f"s3logs/1/r/b/{day:%Y/%m/%d}/log", b"", evening(day))
-    stages.ingest("s3_access", day, "other")
+def other_stream(lake: Lake) -> None:
+    lake.land(f"s3logs/1/r/b/{DAY:%Y/%m/%d}/log", b"", evening(DAY))
+    stages.ingest("s3_access", DAY, "other")
 
 
 def stored(lake: Lake, pages: bool = True) -> dict[str, tuple]:
