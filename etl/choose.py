@@ -24,14 +24,14 @@ def choose(
         if billing_period and one.billing_period != billing_period:
             continue
         before = of_id.get(one.delivery_id)
-        if before and _is_settled(contract, before, again=billing_period is not None):
+        if before and _is_settled(contract, before, one, again=billing_period is not None):
             continue
         if one.state == COMPLETE:
             open_ones.append(one)
         elif before is None or (one.state, one.detail) != (before.state, before.detail):
             changed.append(one)
     if contract.discovery.kind == "append":
-        return open_ones, changed
+        return _last_of_each_place(open_ones, changed)
     return _newest(open_ones, list(of_id.values()), changed)
 
 
@@ -60,13 +60,25 @@ def replaced(
     return [one for one in loaded if one.billing_period == done.billing_period]
 
 
-def _is_settled(contract: BillingContract, before: Delivery, again: bool) -> bool:
-    """Judged for good; a contract of another version judges a rejected one anew."""
+def _is_settled(contract: BillingContract, before: Delivery, now: Delivery, again: bool) -> bool:
+    """Judged for good; a contract of another version judges a rejected one anew, and one that was replaced
+    counts again where the provider went back to it."""
     if before.state == LOADED:
         return not again
     if before.state == REJECTED:
         return before.schema_version == contract.version and not again
-    return before.state == SUPERSEDED
+    return before.state == SUPERSEDED and now.submitted_at <= before.submitted_at
+
+
+def _last_of_each_place(
+    open_ones: list[Delivery], changed: list[Delivery]
+) -> tuple[list[Delivery], list[Delivery]]:
+    """What lies there under two spellings of one path is one delivery: the last."""
+    last = {one.place: one for one in sorted(open_ones, key=_age)}
+    chosen = [one for one in open_ones if one is last[one.place]]
+    others = (one for one in open_ones if one is not last[one.place])
+    older = [one.at(SUPERSEDED, "newer_delivery", last[one.place].delivery_id) for one in others]
+    return chosen, changed + older
 
 
 def _newest(

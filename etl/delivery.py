@@ -58,8 +58,8 @@ class Delivery:
 
     @property
     def place(self) -> str:
-        """Where an object or folder that stands for itself lies: the id without its version."""
-        return self.delivery_id.rpartition("@")[0]
+        """Where an object or folder that stands for itself lies, without its version; case does not count."""
+        return self.delivery_id.rpartition("@")[0].lower()
 
     def at(self, state: str, reason: str | None = None, detail: str | None = None) -> "Delivery":
         return replace(self, state=state, reason=reason, detail=detail)

@@ -22,7 +22,7 @@ HEADS_AT_ONCE = 8
 def discover(landing: Store, contract: BillingContract, now: datetime) -> list[Delivery]:
     """Deliveries of a contract, oldest first; their objects are pinned where they are complete."""
     where, pattern = contract.discovery, contract.discovery.regex
-    keys = sorted(key for key in landing.list(where.head) if pattern.fullmatch(key))
+    keys = sorted(key for key in _listed(landing, where.head) if pattern.fullmatch(key))
     if where.manifest:
         found = [_by_manifest(landing, contract, key) for key in keys]
     elif where.marker:
@@ -31,6 +31,17 @@ def discover(landing: Store, contract: BillingContract, now: datetime) -> list[D
         found = [_by_object(landing, contract, key, now) for key in keys]
     by_id = {one.delivery_id: one for one in found}  # a manifest may lie there twice
     return sorted(by_id.values(), key=lambda one: (one.submitted_at, one.delivery_id))
+
+
+def _listed(landing: Store, head: str) -> list[str]:
+    """Keys below a literal start of a path, however the folders after the first are spelled: a provider may
+    write AWS/ one day and aws/ the next."""
+    first, *others = head.split("/")[:-1] or [""]
+    places = [f"{first}/" if first else ""]
+    for name in others:
+        below = (folder for place in places for folder in landing.folders(place))
+        places = [one for one in below if one.split("/")[-2].lower() == name.lower()]
+    return [key for place in places for key in landing.list(place)]
 
 
 def _by_manifest(landing: Store, contract: BillingContract, key: str) -> Delivery:

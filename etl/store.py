@@ -72,6 +72,15 @@ class Store:
             for key, one in self._below(prefix)
         }
 
+    def folders(self, prefix: str) -> Sequence[str]:
+        """Folders right below `prefix`, each with its last slash."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.location.bucket, Prefix=self.location.key(prefix), Delimiter="/"
+        )
+        listed = self._call("list", prefix, lambda: list(pages))
+        found = (one["Prefix"] for page in listed for one in page.get("CommonPrefixes", []))
+        return [one[len(self.location.prefix) :] for one in found]
+
     def _below(self, prefix: str) -> Iterator[tuple[str, dict]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.location.bucket, Prefix=self.location.key(prefix)

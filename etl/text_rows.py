@@ -75,6 +75,8 @@ def _csv_header(path: Path) -> list[str]:
         head = file.read(HEADER_BYTES).removeprefix(readers.BOM)
     if not head.strip():
         raise Refused("object_empty")
+    if len(head) >= HEADER_BYTES - len(readers.BOM) and b"\n" not in head:
+        raise Refused("too_many_columns", f"its header is longer than {HEADER_BYTES} bytes")
     try:
         text = head.decode("utf-8", "strict" if len(head) < HEADER_BYTES else "ignore")
         return next(csv.reader(io.StringIO(text, newline="")))

@@ -1,6 +1,6 @@
 """python -m tests.drill: stages in forked processes that kill themselves, for tests/test_kill.py.
 
-Reads one JSON line an attempt, {"environment", "steps", "kill_at", "when"}, and forks: the child does the
+Reads one JSON line an attempt, {"environment", "road", "steps", "kill_at", "when"}, and forks: the child does the
 steps and dies by SIGKILL before or after its `kill_at`-th request to the object store (null: it lives).
 Answers with {"done": steps done, "killed", "requests", "results", "error"}. Forking from a process that
 has imported everything costs milliseconds where starting one costs seconds.
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def main() -> None:
-    from etl import judge, stages  # noqa: F401  imported before the fork
+    from etl import billing, judge, stages  # noqa: F401  imported before the fork
     from tests.conftest import decide
 
     judge.judge = decide
@@ -47,15 +47,16 @@ def attempt(order: dict) -> dict:
 
 def perform(order: dict, say: Any) -> None:
     """The steps, each told as it is done; a refusal is told and ends them."""
-    from etl import stages
+    from etl import billing, stages
     from etl.errors import UsageError
 
     os.environ.update(order["environment"])
     counted = watch(order["kill_at"], order["when"])
+    road = billing if order.get("road") == "billing" else stages
     try:
         for name, *arguments in order["steps"]:
             before = len(counted)
-            result = getattr(stages, name)(*map(value, arguments))
+            result = getattr(road, name)(*map(value, arguments))
             told = {"result": result, "requests": len(counted) - before}
             say.write(json.dumps(told) + "\n")
             say.flush()

@@ -28,14 +28,16 @@ SUMS = """SELECT (SELECT coalesce(sum(quantity), 0) FROM usage_event)::VARCHAR A
 class Drill:
     """The process that forks a worker for each attempt."""
 
-    def __init__(self) -> None:
+    def __init__(self, road: str = "stages") -> None:
+        self.road = road
         command = [sys.executable, "-W", "ignore", "-m", "tests.drill"]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def attempt(self, lake: Lake, steps: list, kill_at: int | None = None, when: str = "") -> dict:
-        order = {"environment": lake.settings, "steps": steps, "kill_at": kill_at, "when": when}
+        order = {"environment": lake.settings, "road": self.road, "steps": steps}
+        order |= {"kill_at": kill_at, "when": when}
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
