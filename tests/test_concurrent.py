@@ -23,7 +23,7 @@ from tests.test_kill import (
 )
 
 SWEEPS = 4  # without an end, two workers would never get anywhere
-LOSES = ("StaleInput: ", "SourceError: get ")  # published over or swept; swept before it was judged
+LOSES = ("StaleInput: ", "Vanished: get ")  # published over or swept; swept before it was judged
 
 
 @pytest.fixture(scope="module")
