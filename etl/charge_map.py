@@ -94,6 +94,8 @@ def check(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> None:
     )
     try:
         described = sql.rows(engine, f"DESCRIBE {sql.model(contract.mapping.sql)}")
+    except duckdb.OperationalError:
+        raise  # memory or disk, not the contract
     except (duckdb.Error, OSError) as error:
         raise ContractError(f"{where}: {error}") from error
     found = {row["column_name"]: row["column_type"] for row in described}

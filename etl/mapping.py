@@ -51,6 +51,8 @@ def prepare(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     engine.register("meter_unit", pa.table(meters))
     try:
         bind(engine, contract, CHUNK.empty_table(), [])
+    except duckdb.OperationalError:
+        raise  # memory or disk, not the contract
     except duckdb.Error as error:
         raise ContractError(
             f"{contract.stream}/{contract.version}.yaml: usage.reader.pattern or a physicalName of "
@@ -68,6 +70,8 @@ def _check(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
             row["column_name"]: row["column_type"]
             for row in sql.rows(engine, f"DESCRIBE {query(contract)}")
         }
+    except duckdb.OperationalError:
+        raise  # memory or disk, not the contract
     except (duckdb.Error, OSError) as error:
         raise ContractError(f"{where}: {error}") from error
     if unknown := sorted(found.keys() - MAPPED.keys()):

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from etl import contract, mapping, sql, tables
+from etl.columns import TYPES
 from etl.manifest import Landed
 from etl.settings import ROOT, Location, Settings
 from etl.store import Pinned
@@ -64,7 +65,7 @@ def rows_of(table: tables.Table, rows: Rows) -> pa.Table:
 
 def rows_like(columns: Mapping[str, str], rows: Rows) -> pa.Table:
     """Rows in columns that are given as SQL types."""
-    arrow = {kind: one for one, kind in columns.TYPES.values()} | {"BLOB": pa.binary()}
+    arrow = {kind: one for one, kind in TYPES.values()} | {"BLOB": pa.binary()}
     return pa.Table.from_pylist(rows, pa.schema([(n, arrow[kind]) for n, kind in columns.items()]))
 
 
