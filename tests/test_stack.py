@@ -34,7 +34,7 @@ SAMPLE = generate(2, FIRST_DAY, 1)
 LANDED = [str(day) for day in SAMPLE.landed_dates]  # two: some of it lands on the day after
 DAYS = [*LANDED, str(FIRST_DAY + timedelta(days=2))]  # and one on which nothing landed
 RUN_SECONDS = 300
-DAGS = {"usage_ingest", "usage_build", "usage_replay", "lake_sweep"}
+DAGS = {"billing_ingest", "usage_ingest", "usage_build", "usage_replay", "lake_sweep"}
 ENDED = {"success", "failed"}
 
 
