@@ -78,15 +78,20 @@ def _csv_header(path: Path) -> list[str]:
     if len(head) >= HEADER_BYTES - len(readers.BOM) and b"\n" not in head:
         raise Refused("too_many_columns", f"its header is longer than {HEADER_BYTES} bytes")
     try:
-        text = head.decode("utf-8", "strict" if len(head) < HEADER_BYTES else "ignore")
-        return next(csv.reader(io.StringIO(text, newline="")))
+        return next(csv.reader(io.StringIO(_text(head), newline="")))
+    except csv.Error as error:
+        raise Refused("object_not_csv") from error
+
+
+def _text(head: bytes) -> str:
+    """The beginning of an object; where only later lines are no UTF-8, its first one."""
+    try:
+        return head.decode("utf-8", "strict" if len(head) < HEADER_BYTES else "ignore")
     except UnicodeDecodeError:
         text = head.split(b"\n", 1)[0].decode("utf-8", "replace")
         if "\ufffd" in text:
             raise Refused("object_not_utf8") from None
-        return next(csv.reader(io.StringIO(text)))
-    except csv.Error as error:
-        raise Refused("object_not_csv") from error
+        return text or "\n"
 
 
 def _csv(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

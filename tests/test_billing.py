@@ -72,6 +72,8 @@ def test_a_newer_delivery_replaces_its_month_and_says_what_moved(lake):
         (bill(), ("rejected", "empty")),
         (b"", ("rejected", "object_empty")),
         (b"\xff\xfe\n", ("rejected", "object_not_utf8")),
+        (b"Billed\rCost\n\xff\n", ("rejected", "missing_column")),
+        (b"\n\xff\n", ("rejected", "missing_column")),
         (bill(line(BilledCost="much")), ("rejected", "amount_not_a_number")),
         (bill(line(BilledCost="1e25")), ("rejected", "amount_too_large")),
         (bill(line(BilledCost="")), ("rejected", "no_value")),
