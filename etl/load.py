@@ -19,7 +19,7 @@ from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE
 from etl.delivered import Columns
 from etl.delivery import LOADED, REJECTED, Delivery, Refused
-from etl.errors import ContractError, ObjectChanged
+from etl.errors import ContractError, ObjectChanged, OutOfBalance
 from etl.loaded import Loaded
 from etl.parallel import side_by_side
 from etl.privacy import quote
@@ -127,6 +127,7 @@ def _map(
     try:
         charge_map.bind(engine, contract, columns, rows)
         charge_map.map_rows(engine, contract)
+        _refuse_other_rows(engine, contract, key, rows.num_rows)
         sums = sql.rows(engine, sql.model("charge/charge_source"))
         problems = engine.execute(
             "SELECT x_row, row_problem FROM charge_row WHERE row_problem IS NOT NULL ORDER BY ALL LIMIT ?",
@@ -145,6 +146,21 @@ def _map(
             f"raised {type(error).__name__} on a row of {key}: it must give NULL or a row_problem for "
             "any input, TRY() helps"
         ) from None
+
+
+def _refuse_other_rows(
+    engine: duckdb.DuckDBPyConnection, contract: BillingContract, key: str, came: int
+) -> None:
+    """A mapping that filters or joins could lose a row, or double it, on both sides of every later sum."""
+    ((went, known),) = engine.execute(
+        "SELECT count(*), count(DISTINCT x_row) FROM charge_row"
+    ).fetchall()
+    if (went, known) != (came, came):
+        raise OutOfBalance(
+            f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql made "
+            f"{went} rows, {known} of them different, of {came} rows of {key}: each must come out once; "
+            "nothing was published"
+        )
 
 
 def _columns(contract: BillingContract, found: Delivery, key: str) -> str:

@@ -1,12 +1,14 @@
 """From landed deliveries to released charges: one truth a month, and every cent of it accounted for."""
 
 import json
+import shutil
 from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
-from etl import billing
+from etl import billing, sql
+from etl.errors import OutOfBalance
 from tests.bills import bill, land, line
 from tests.conftest import SHARED_DATA
 
@@ -100,6 +102,20 @@ def test_what_is_no_good_month_never_replaces_one(lake, body, outcome):
     assert states(lake) == {"good.csv": ("loaded", None), "other.csv": outcome}
     assert lake.release().body["tables"]["charge"] == before
     assert billed(lake) == {"USD": Decimal("1.25")}
+
+
+@pytest.mark.parametrize("tail", ["WHERE x_row <> 1", "JOIN (VALUES (1), (2)) twice(n) ON true"])
+def test_a_mapping_that_loses_or_doubles_a_row_publishes_nothing(lake, tmp_path, monkeypatch, tail):
+    models = shutil.copytree(sql.SQL, tmp_path / "sql")
+    (models / "normalize" / "focus.sql").open("a").write(f"{tail}\n")
+    monkeypatch.setattr(sql, "SQL", models)
+    land(lake, "one.csv", bill(line(), line(BilledCost="3")), FIRST)
+
+    with pytest.raises(
+        OutOfBalance, match=r"normalize/focus.sql made \d rows, .* of 2 rows of billing/aws"
+    ):
+        billing.ingest("aws_focus", "first")
+    assert lake.release().number == 0
 
 
 def test_an_older_delivery_never_replaces_a_newer_one(lake):
