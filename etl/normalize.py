@@ -7,14 +7,14 @@ refused, or part of a refused object; a tally an object proves it.
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl import lake, mapping, readers, sql, unread
+from etl import lake, mapping, raised, readers, sql, unread
 from etl.contract import Contract
 from etl.errors import ContractError
 from etl.manifest import Count, Landed, ObjectResult
@@ -35,6 +35,8 @@ class Rows:
     accepted: pa.Table
     refused: pa.Table
     counted: list[dict]
+    raised: int = 0  # records of those refused on which the contract's SQL raised
+    failure: ContractError | None = None  # where it raised on every record that it was given
 
 
 def normalize(
@@ -43,8 +45,10 @@ def normalize(
     """Read the objects and write accepted.parquet and refused.parquet into `folder`, rows in any order.
 
     An object that object storage does not hand out holds back no other: it is named among the unread.
+    ContractError where the contract's SQL raises on every record: that is no fault of theirs.
     """
     results: list[ObjectResult] = []
+    failures: list[tuple[int, ContractError | None]] = []
     missed: list[Unread] = []
     chunks = _chunks(_records(landing, contract, objects, folder, results, missed))
     with _Output(folder) as output, ExitStack() as opened:
@@ -59,7 +63,9 @@ def normalize(
         ):
             output.write(rows)
             _count(rows, results)
+            failures.append((rows.raised, rows.failure))
         output.refused.write(_refused_objects(contract, results))
+    _refuse_failed(failures)
     for result in results:
         result.tallies(contract.stream)  # out of balance? then not a row of this batch is handed on
     return results, missed
@@ -76,7 +82,15 @@ def _rows(
     except duckdb.OperationalError:
         raise  # memory or disk, not the records
     except duckdb.Error as error:  # its message may quote a record: it goes no further
-        raise _failed(contract, chunk, results, error) from None
+        failure = _failed(contract, chunk, results, error)
+    marked = raised.marked(chunk, lambda some: _normalize_chunk(engine, contract, some, results))
+    try:
+        rows = _normalize_chunk(engine, contract, marked, results)
+    except duckdb.Error:
+        raise failure from None  # not for the sake of single records
+    count = pc.sum(pc.equal(rows.refused["reason"], raised.REASON)).as_py() or 0
+    (given,) = sql.rows(engine, "SELECT count(*) AS records FROM raw")
+    return replace(rows, raised=count, failure=None if given["records"] else failure)
 
 
 def _failed(
@@ -86,9 +100,16 @@ def _failed(
     first, last = (results[numbers[end]].landed.pinned.key for end in ("min", "max"))
     return ContractError(
         f"{contract.stream}/{contract.version}.yaml: usage.mapping: sql/{contract.mapping.sql}.sql "
-        f"raised {type(error).__name__} on a record of {first} to {last}: it must give NULL or a "
+        f"raised {type(error).__name__} on the records of {first} to {last}: it must give NULL or a "
         "reject_reason for any input, TRY() helps"
     )
+
+
+def _refuse_failed(failures: list[tuple[int, ContractError | None]]) -> None:
+    if sum(count for count, _ in failures) > 1:  # one record alone says nothing of the SQL
+        told = [failure for _, failure in failures]
+        if all(told) and told[0]:
+            raise told[0]
 
 
 def _normalize_chunk(

@@ -28,6 +28,8 @@ MAPPING = {
     "no_quantity": "There is no quantity.",
     "quantity_not_a_number": "The quantity is not a decimal number in text form.",
     "quantity_too_precise": "The quantity needs more than 9 decimal places; it is never rounded.",
+    "mapping_failed": "The contract's SQL raised on the record, or beside it where hundreds of an object raise: "
+    "mend the SQL, then replay.",
     "quantity_too_large": "The quantity, weighted, is 10^20 or more: sums of such could not be held exactly.",
 }
 JUDGED = {

@@ -22,6 +22,7 @@ from etl import (
     json_text,
     mapping,
     normalize,
+    raised,
     readers,
     reasons,
     settings,
@@ -127,6 +128,7 @@ def normalized(data: bytes) -> None:
     assert sorted([*accepted, *refused]) == table["raw_line"].to_pylist(), "each record once"
     for reason in rows.refused["reason"].to_pylist():
         assert reason in reasons.REASONS, reason
+        assert reason != raised.REASON, "our own mappings raise on no record"
         reached(f"{stream} {reason}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from etl import dictionary, markdown, unread
+from etl import dictionary, markdown, raised, unread
 from etl.reasons import DELIVERY, GROUPS, REASONS
 
 ROOT = Path(__file__).parent.parent
@@ -96,7 +96,7 @@ def found_reasons() -> set[str]:
     parsing = re.findall(r'unparsed = "(.*)"', (ROOT / "etl" / "mapping.py").read_text())
     alone = [f"SELECT {one} AS reason" for one in (*macros, *parsing)]
     found = {code for text in (*models, *alone) for code in sql_reasons(text)}
-    found |= {*unread.REASON_OF.values(), unread.BATCH_FAILED}
+    found |= {*unread.REASON_OF.values(), unread.BATCH_FAILED, raised.REASON}
     for path in sorted((ROOT / "etl").glob("*.py")):
         found |= set(python_reasons(path.read_text()))
     return found
