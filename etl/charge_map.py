@@ -1,15 +1,17 @@
 """A billing contract as SQL: rows as delivered -> typed columns -> the contract's own SELECT -> charges.
 
-Views and tables this makes on a connection: `given` (one text column a property), `raw` (what the contract's
-SQL sees: amounts and times typed, JSON as JSON; `service_category` beside it) and `charge_row`. A row that has
-a value which cannot be read carries `row_problem`.
+Views this makes on a connection: `given` (one text column a property) and `raw` (what the contract's SQL sees:
+amounts and times typed, JSON as JSON; `service_category` beside it). Nothing is kept between text and charges:
+what a mapping does not know of a row travels in its x_row, which it hands on as it is. A row that has a value
+which cannot be read has a `row_problem`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from etl import sql
@@ -24,6 +26,10 @@ from etl.text_rows import ROW
 
 CATEGORIES = ROOT / "contracts" / "billing" / "service_category.csv"
 CONTROL = {"x_source_cost", "x_charge_type", "x_changes"}
+CONTROLLED = (
+    *("control_cost", "control_cost_text", "control_category"),
+    *("control_currency", "control_credits"),
+)
 LINEAGE = {
     *("x_object_key", "x_row", "x_provider", "x_billing_period", "x_stream"),
     *("x_schema_version", "x_delivery"),
@@ -54,32 +60,41 @@ def bind(
     engine.execute(
         f"CREATE OR REPLACE TEMP VIEW given AS SELECT {ROW}, {', '.join(texts)} FROM delivered"
     )
-    typed = _typed(contract, visible, _long(engine, visible))
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE raw AS SELECT {typed} FROM given")
+    query = _typed(contract, visible, _long(engine, visible))
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW raw AS {query}")
 
 
-def map_rows(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> None:
-    """Make `charge_row`: the contract's SELECT with every column of a charge but its lineage."""
+def map_rows(
+    engine: duckdb.DuckDBPyConnection, contract: BillingContract, lineage: Mapping[str, str]
+) -> pa.Table:
+    """What the contract's SELECT makes of `raw`, with every column of a charge, in the order of the rows.
+
+    `lineage` holds, as SQL, the columns that are known of the delivery. Beside the charge stand x_row, row_problem,
+    is_mirror and what control totals need.
+    """
     query = sql.model(contract.mapping.sql)
     columns = {row["column_name"] for row in sql.rows(engine, f"DESCRIBE {query}")}
     own = {
-        "x_source_cost": "coalesce(raw.control_cost, 0)",
-        "x_charge_type": "raw.control_category",
-        "x_changes": "map_concat(raw.changes, coalesce(mapped.x_changes, MAP {}))"
-        if "x_changes" in columns
-        else "raw.changes",
+        "x_source_cost": "coalesce(x_row.control_cost, 0)",
+        "x_charge_type": "x_row.control_category",
+        "x_changes": _changes(columns),
     }
     chosen = ", ".join(
         f"({own.get(name) or _mapped(name, columns)})::{kind} AS {name}"
         for name, kind in GIVEN.items()
     )
     empty = ", ".join(f"CASE WHEN {name} IS NULL THEN 'no_value:{name}' END" for name in NEEDED)
-    engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE charge_row AS SELECT * REPLACE (coalesce(row_problem, {empty}) AS "
-        f"row_problem) FROM (SELECT {ROW}, coalesce(raw.row_problem, mapped.row_problem) AS row_problem, "
-        f"{_mirror(columns)} AS is_mirror, {chosen} FROM ({_with_reason(query, columns)}) mapped JOIN "
-        f"(SELECT {ROW}, row_problem, changes, control_cost, control_category FROM raw) raw USING ({ROW}))"
+    known = "".join(
+        f", ({value})::{CHARGE.sql_columns[name]} AS {name}" for name, value in lineage.items()
     )
+    made = engine.execute(
+        f"SELECT * REPLACE (coalesce(row_problem, {empty}) AS row_problem){known} FROM (SELECT "
+        f"x_row.number AS {ROW}, {_problem(columns)} AS row_problem, {_mirror(columns)} AS is_mirror, "
+        f"{', '.join(f'x_row.{name}' for name in CONTROLLED)}, {chosen} FROM ({query}) mapped)"
+    ).to_arrow_table()
+    numbers = made[ROW].combine_chunks()
+    in_order = pc.all(pc.less(numbers[:-1], numbers[1:]), skip_nulls=False).as_py()
+    return made if in_order else made.sort_by(ROW)
 
 
 def check(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> None:
@@ -127,17 +142,29 @@ def _mirror(columns: set[str]) -> str:
     return "coalesce(mapped.is_mirror, false)" if "is_mirror" in columns else "false"
 
 
-def _with_reason(query: str, columns: set[str]) -> str:
-    return query if "row_problem" in columns else f"SELECT *, NULL AS row_problem FROM ({query})"
+def _problem(columns: set[str]) -> str:
+    return (
+        f"coalesce(x_row.problem, {'mapped.row_problem' if 'row_problem' in columns else 'NULL'})"
+    )
 
 
-def _control(contract: BillingContract) -> list[str]:
+def _changes(columns: set[str]) -> str:
+    """What was rounded and what the mapping changed; most rows have neither."""
+    if "x_changes" not in columns:
+        return "x_row.changes"
+    mapped = "coalesce(mapped.x_changes, MAP {})"
+    return f"CASE WHEN cardinality(x_row.changes) = 0 THEN {mapped} ELSE map_concat(x_row.changes, {mapped}) END"
+
+
+def _control(contract: BillingContract, long: set[str]) -> list[str]:
+    """Values of CONTROLLED: of the amount also its text, where digits were rounded away."""
     control = contract.control
     return [
-        f"{quoted(control.cost)} AS control_cost_text",
-        f"{quoted(control.category)} AS control_category",
-        f"{quoted(control.currency)} AS control_currency",
-        f"{f'billing_json({quoted(control.credits)})' if control.credits else 'NULL'} AS control_credits",
+        quoted(_typed_name(control.cost)),
+        quoted(control.cost) if control.cost in long else "NULL::VARCHAR",
+        quoted(control.category),
+        quoted(control.currency),
+        f"billing_json({quoted(control.credits)})" if control.credits else "NULL::VARCHAR",
     ]
 
 
@@ -153,29 +180,46 @@ def _long(engine: duckdb.DuckDBPyConnection, properties: Sequence[Property]) -> 
 
 
 def _typed(contract: BillingContract, properties: Sequence[Property], long: set[str]) -> str:
-    """Every property by its type, the control columns by their role, what could not be read or was rounded."""
-    dataset = f"{quote(contract.dataset or '')} AS x_dataset"
-    picked, problems, rounded = [ROW, dataset, *_control(contract)], [], []
+    """Every property by its type; in x_row its number, the control columns by their role, what could not be
+    read and what was rounded."""
+    typed, picked, problems, rounded = [], [], [], []
     for one in properties:
         name = quoted(one.name)
         value, problem = TYPED[one.type]
+        if problem is None:
+            picked.append(name)
+            continue
         if one.name in long:
             value = "long_amount({0})"
             code = quote(f"rounded:{one.name}")
             rounded.append(
                 f"CASE WHEN is_long_amount({name}) THEN {{'key': {code}, 'value': {name}}} END"
             )
-        picked.append(f"{value.format(name)} AS {name}")
-        if one.name == contract.control.cost:
-            picked.append(f"{value.format(name)} AS control_cost")
-        if problem:
-            failed = f"{name} IS NOT NULL AND {value.format(name)} IS NULL"
-            problems.append(
-                f"CASE WHEN {failed} THEN {problem.format(name)} || ':' || {quote(one.name)} END"
-            )
-    changes = "MAP {}::MAP(VARCHAR, VARCHAR)"
-    if rounded:
-        kept = f"list_filter([{', '.join(rounded)}], lambda one: one IS NOT NULL)"
-        changes = f"map_from_entries({kept})"
-    first = f"coalesce({', '.join(problems)}, NULL)" if problems else "NULL"
-    return ", ".join([*picked, f"{first} AS row_problem", f"{changes} AS changes"])
+        readable = quoted(_typed_name(one.name))
+        typed.append(f"{value.format(name)} AS {readable}")
+        picked.append(f"{readable} AS {name}")
+        problems.append(
+            f"CASE WHEN {name} IS NOT NULL AND {readable} IS NULL "
+            f"THEN {problem.format(name)} || ':' || {quote(one.name)} END"
+        )
+    row = {
+        "number": ROW,
+        "problem": f"coalesce({', '.join(problems)}, NULL)" if problems else "NULL::VARCHAR",
+        "changes": _map_of(rounded),
+    } | dict(zip(CONTROLLED, _control(contract, long), strict=True))
+    packed = ", ".join(f"{quote(name)}: {value}" for name, value in row.items())
+    dataset = f"{quote(contract.dataset or '')} AS x_dataset"
+    return (
+        f"SELECT {{{packed}}} AS {ROW}, {', '.join([dataset, *picked])} "
+        f"FROM (SELECT {', '.join(['*', *typed])} FROM given)"
+    )
+
+
+def _typed_name(name: str) -> str:
+    return f"typed {name}"
+
+
+def _map_of(entries: Sequence[str]) -> str:
+    if not entries:
+        return "MAP {}::MAP(VARCHAR, VARCHAR)"
+    return f"map_from_entries(list_filter([{', '.join(entries)}], lambda one: one IS NOT NULL))"

@@ -126,18 +126,11 @@ def _map(
 ) -> Mapped:
     try:
         charge_map.bind(engine, contract, columns, rows)
-        charge_map.map_rows(engine, contract)
-        _refuse_other_rows(engine, contract, key, rows.num_rows)
+        made = charge_map.map_rows(engine, contract, _lineage(contract, found, key))
+        _refuse_other_rows(contract, key, rows.num_rows, made)
+        engine.register("charge_row", made)
         sums = sql.rows(engine, sql.model("charge/charge_source"))
-        problems = engine.execute(
-            "SELECT x_row, row_problem FROM charge_row WHERE row_problem IS NOT NULL ORDER BY ALL LIMIT ?",
-            [SHOWN_ROWS],
-        ).fetchall()
-        picked = _columns(contract, found, key)
-        charges = engine.execute(
-            f"SELECT {picked} FROM charge_row WHERE NOT is_mirror ORDER BY x_row"
-        )
-        return Mapped(charges.to_arrow_table(), sums, problems)
+        return Mapped(_charged(made), sums, _problems(made))
     except duckdb.OperationalError:
         raise  # memory or disk, not the rows
     except duckdb.Error as error:  # its message may quote a row: it goes no further
@@ -148,13 +141,9 @@ def _map(
         ) from None
 
 
-def _refuse_other_rows(
-    engine: duckdb.DuckDBPyConnection, contract: BillingContract, key: str, came: int
-) -> None:
+def _refuse_other_rows(contract: BillingContract, key: str, came: int, made: pa.Table) -> None:
     """A mapping that filters or joins could lose a row, or double it, on both sides of every later sum."""
-    ((went, known),) = engine.execute(
-        "SELECT count(*), count(DISTINCT x_row) FROM charge_row"
-    ).fetchall()
+    went, known = made.num_rows, pc.count_distinct(made[text_rows.ROW]).as_py()
     if (went, known) != (came, came):
         raise OutOfBalance(
             f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql made "
@@ -163,9 +152,23 @@ def _refuse_other_rows(
         )
 
 
-def _columns(contract: BillingContract, found: Delivery, key: str) -> str:
-    """Every column of a charge: mapped, or known of the delivery."""
-    own = {
+def _charged(made: pa.Table) -> pa.Table:
+    """The charges among what was made: without the rows that another contract counts."""
+    if pc.any(made["is_mirror"]).as_py():
+        made = made.filter(pc.invert(made["is_mirror"]))
+    return made.select(list(CHARGE.sql_columns))
+
+
+def _problems(made: pa.Table) -> list[tuple[int, str]]:
+    if made["row_problem"].null_count == made.num_rows:
+        return []
+    failed = made.select([text_rows.ROW, "row_problem"]).filter(pc.is_valid(made["row_problem"]))
+    return [tuple(row.values()) for row in failed.slice(0, SHOWN_ROWS).to_pylist()]
+
+
+def _lineage(contract: BillingContract, found: Delivery, key: str) -> dict[str, str]:
+    """Columns of a charge that are known of the delivery, as SQL."""
+    return {
         "x_object_key": quote(key),
         "x_provider": quote(contract.provider),
         "x_billing_period": "strftime(billing_period_start, '%Y-%m')",
@@ -173,7 +176,6 @@ def _columns(contract: BillingContract, found: Delivery, key: str) -> str:
         "x_schema_version": quote(contract.version),
         "x_delivery": quote(found.short_id),
     }
-    return ", ".join(f"{own.get(c.name, c.name)} AS {c.name}" for c in CHARGE.columns)
 
 
 def _chunks(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -149,12 +149,10 @@ def billed(data: bytes) -> None:
         return
     for table in tables:
         charge_map.bind(engine(promise.stream), promise, columns, table)
-        charge_map.map_rows(engine(promise.stream), promise)
-        made = (
-            engine(promise.stream).execute("SELECT x_row, row_problem FROM charge_row").fetchall()
-        )
-        assert sorted(row for row, _ in made) == table["x_row"].to_pylist(), "each row once"
-        for problem in {problem.partition(":")[0] for _, problem in made if problem}:
+        made = charge_map.map_rows(engine(promise.stream), promise, {})
+        assert made["x_row"] == table["x_row"], "each row once, in their order"
+        problems = made["row_problem"].drop_null().to_pylist()
+        for problem in {problem.partition(":")[0] for problem in problems}:
             assert problem in reasons.DELIVERY, problem
             reached(problem)
 

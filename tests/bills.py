@@ -64,7 +64,8 @@ def mapped(stream: str, *lines: dict[str, str | None]) -> list[dict]:
     numbered = rows.append_column("x_row", pa.array(range(1, len(lines) + 1), pa.int64()))
     engine = plain_engine()
     charge_map.bind(engine, contract, delivered.resolve(contract, names), numbered)
-    charge_map.map_rows(engine, contract)
+    engine.register("charge_row", charge_map.map_rows(engine, contract, {}))
     found = sql.rows(engine, "FROM charge_row ORDER BY x_row")
-    engine.execute("DROP TABLE charge_row; DROP TABLE raw; DROP VIEW given")
+    engine.execute("DROP VIEW raw; DROP VIEW given")
+    engine.unregister("charge_row")
     return found

@@ -104,7 +104,9 @@ def test_what_is_no_good_month_never_replaces_one(lake, body, outcome):
     assert billed(lake) == {"USD": Decimal("1.25")}
 
 
-@pytest.mark.parametrize("tail", ["WHERE x_row <> 1", "JOIN (VALUES (1), (2)) twice(n) ON true"])
+@pytest.mark.parametrize(
+    "tail", ["WHERE x_row.number <> 1", "JOIN (VALUES (1), (2)) twice(n) ON true"]
+)
 def test_a_mapping_that_loses_or_doubles_a_row_publishes_nothing(lake, tmp_path, monkeypatch, tail):
     models = shutil.copytree(sql.SQL, tmp_path / "sql")
     (models / "normalize" / "focus.sql").open("a").write(f"{tail}\n")

@@ -86,9 +86,10 @@ def test_control_totals_are_those_of_the_text_before_rounding():
 
 
 def test_sums_of_the_text_are_by_the_provider_s_own_kind_of_line():
-    raw = pa.table(
+    rows = pa.table(
         {
-            "x_row": pa.array([1, 2, 3], pa.int64()),
+            "billing_period_start": pa.array([datetime(2026, 10, 1)] * 3, pa.timestamp("us")),
+            "is_mirror": [False] * 3,
             "control_cost": pa.array([Decimal(1), Decimal(2), None], pa.decimal128(38, 18)),
             "control_cost_text": ["1", "2", None],
             "control_category": ["Usage", "Usage", "Tax"],
@@ -96,14 +97,7 @@ def test_sums_of_the_text_are_by_the_provider_s_own_kind_of_line():
             "control_credits": ['[{"amount": -0.25}, {"amount": "-1e-3"}]', None, None],
         }
     )
-    rows = pa.table(
-        {
-            "x_row": pa.array([1, 2, 3], pa.int64()),
-            "billing_period_start": pa.array([datetime(2026, 10, 1)] * 3, pa.timestamp("us")),
-            "is_mirror": [False] * 3,
-        }
-    )
-    found = run("charge/charge_source", {"raw": raw, "charge_row": rows})
+    found = run("charge/charge_source", {"charge_row": rows})
 
     by_category = {row["category"]: row for row in found}
     assert by_category["Usage"]["cost"] == Decimal(3)
