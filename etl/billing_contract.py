@@ -163,6 +163,12 @@ def _parsed(path: Path, text: str) -> BillingContract:
     return judged(path, text, BillingContract, "billing.")
 
 
+def plain(name: str) -> str:
+    """A column name without case, spaces, `_` and `/`; of `Kosten (Cost)` what stands in parentheses."""
+    inside = re.search(r"\(([^()]+)\)\s*$", name)
+    return re.sub(r"[\s_/]", "", inside[1] if inside else name).lower().removeprefix("\ufeff")
+
+
 def _piece(piece: str) -> str:
     if piece == "**/":
         return "(?:[^/]+/)*"

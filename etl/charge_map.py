@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from etl import sql
+from etl import dropped, other_columns, sql
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE
 from etl.contract import Property
@@ -48,20 +48,27 @@ TYPED = {
 
 def bind(
     engine: duckdb.DuckDBPyConnection, contract: BillingContract, columns: Columns, rows: pa.Table
-) -> None:
-    """Make `raw` from rows as text_rows gives them."""
+) -> frozenset[str]:
+    """Make `raw` from rows as text_rows gives them; returns what they name and the contract does not."""
     engine.register("delivered", rows)
     engine.register("service_category", _categories())
     types = {
         row["column_name"]: row["column_type"] for row in sql.rows(engine, "DESCRIBE delivered")
     }
-    visible = [one for one in contract.properties if one.privacy == "none"]
+    visible = [
+        one
+        for one in contract.properties
+        if one.privacy == "none" and not other_columns.is_extra(one)
+    ]
+    others = other_columns.find(engine, contract, columns, rows, types)
     texts = (f"{text(contract, one, columns, types)} AS {quoted(one.name)}" for one in visible)
     engine.execute(
-        f"CREATE OR REPLACE TEMP VIEW given AS SELECT {ROW}, {', '.join(texts)} FROM delivered"
+        f"CREATE OR REPLACE TEMP VIEW given AS SELECT {ROW}, {', '.join(texts)}, "
+        f"{others.map} AS x_other_columns FROM delivered"
     )
     query = _typed(contract, visible, _long(engine, visible))
     engine.execute(f"CREATE OR REPLACE TEMP VIEW raw AS {query}")
+    return others.unknown
 
 
 def map_rows(
@@ -77,6 +84,7 @@ def map_rows(
     own = {
         "x_source_cost": "coalesce(x_row.control_cost, 0)",
         "x_charge_type": "x_row.control_category",
+        "x_other_columns": "x_row.other_columns",
         "x_changes": _changes(columns),
     }
     chosen = ", ".join(
@@ -100,7 +108,7 @@ def map_rows(
 def check(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> None:
     """ContractError where the contract's SQL does not fit its columns or those of a charge."""
     where = f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql"
-    columns = Columns({one.name: () for one in contract.properties}, ())
+    columns = Columns({one.name: () for one in contract.properties})
     bind(
         engine,
         contract,
@@ -181,7 +189,7 @@ def _long(engine: duckdb.DuckDBPyConnection, properties: Sequence[Property]) -> 
 
 def _typed(contract: BillingContract, properties: Sequence[Property], long: set[str]) -> str:
     """Every property by its type; in x_row its number, the control columns by their role, what could not be
-    read and what was rounded."""
+    read and what was rounded, and what no property names."""
     typed, picked, problems, rounded = [], [], [], []
     for one in properties:
         name = quoted(one.name)
@@ -189,6 +197,8 @@ def _typed(contract: BillingContract, properties: Sequence[Property], long: set[
         if problem is None:
             picked.append(name)
             continue
+        if one.structured and (hidden := dropped.within(contract, one)):
+            value = f"without_keys({value}, {quote(hidden)})"
         if one.name in long:
             value = "long_amount({0})"
             code = quote(f"rounded:{one.name}")
@@ -206,6 +216,7 @@ def _typed(contract: BillingContract, properties: Sequence[Property], long: set[
         "number": ROW,
         "problem": f"coalesce({', '.join(problems)}, NULL)" if problems else "NULL::VARCHAR",
         "changes": _map_of(rounded),
+        "other_columns": "x_other_columns",
     } | dict(zip(CONTROLLED, _control(contract, long), strict=True))
     packed = ", ".join(f"{quote(name)}: {value}" for name, value in row.items())
     dataset = f"{quote(contract.dataset or '')} AS x_dataset"

@@ -77,6 +77,7 @@ x_row_key                  string?    the provider's own key of the line, where 
 x_source_cost              amount     the amount that the provider's own total counts for this line
 x_source_credits           amount?    credits that the provider lists beside that amount
 x_changes                  labels     what was altered or filled: code to the value before, empty text where none was
+x_other_columns            labels?    what no column here holds: name as delivered, or `x_…` of the contract, to text
 x_object_key               string     object that held the line
 x_row                      bigint     row of the line in that object, header not counted, first is 1
 x_provider                 string     provider, as the contract names it
@@ -141,7 +142,7 @@ rows               bigint?     rows that were read
 rows_stated        bigint?     rows that the manifest states
 last_day           date?       last UTC day that its rows charge
 schema_version     string      version of the contract that judged it
-unknown_columns    string?     columns of its header that the contract does not name, joined by commas
+unknown_columns    string?     columns that the contract does not name, joined by commas: see x_other_columns
 content_hash       string?     sha256 over its objects' sha256, by which an equal delivery is known
 """),
 )

@@ -1,10 +1,11 @@
 """Delivered columns -> one text expression a property of the contract, whatever the export calls them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from etl.billing_contract import BillingContract
+from etl import dropped
+from etl.billing_contract import BillingContract, plain
 from etl.contract import Property
 from etl.delivery import Refused
 from etl.privacy import quote
@@ -12,14 +13,15 @@ from etl.privacy import quote
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of an object hold which property, and which nobody asked for."""
+    """Which columns of an object hold which property, which nobody asked for, and which of those are kept."""
 
     of: Mapping[str, tuple[str, ...]]
-    unknown: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
-        return sorted({name for names in self.of.values() for name in names})
+        return sorted({name for names in self.of.values() for name in names} | set(self.kept))
 
 
 def resolve(contract: BillingContract, header: Sequence[str]) -> Columns:
@@ -39,11 +41,20 @@ def resolve(contract: BillingContract, header: Sequence[str]) -> Columns:
     for one in contract.properties:
         if one.path.endswith("*"):  # what another property names is not gathered: it may be dropped
             head = plain(one.path.removesuffix("*"))
-            found[one.name] = tuple(
-                n for p, n in known.items() if p.startswith(head) and p != head and n not in used
-            )
-    used |= {name for names in found.values() for name in names}
-    return Columns(found, tuple(sorted(set(header) - used)))
+            below = {n for p, n in known.items() if p.startswith(head) and p != head} - used
+            found[one.name] = tuple(_without(dropped.within(contract, one), sorted(below)))
+            used |= below
+    unknown = tuple(sorted(set(header) - used))
+    return Columns(found, unknown, tuple(kept(contract, unknown)))
+
+
+def kept(contract: BillingContract, unknown: Iterable[str]) -> list[str]:
+    """Names that the contract neither names nor drops by another name."""
+    return _without(dropped.anywhere(contract), unknown)
+
+
+def _without(pattern: str | None, names: Iterable[str]) -> list[str]:
+    return [name for name in names if not (pattern and re.search(pattern, name))]
 
 
 def text(
@@ -68,7 +79,7 @@ def _member(one: Property, name: str, types: Mapping[str, str]) -> str:
         root, dot, rest = path.partition(".")
         if dot and plain(root) == plain(name) and types[name].startswith("STRUCT"):
             return f"json_extract_string(to_json({quoted(name)}), {quote('$.' + rest)})"
-    return _as_text(name, types)
+    return as_text(name, types)
 
 
 def _gathered(
@@ -77,7 +88,7 @@ def _gathered(
     """Columns of one prefix as a JSON object: the rest of the name to the value, without nulls."""
     skip = len(one.path) - 1
     entries = ", ".join(
-        f"{{'key': {quote(name[skip:])}, 'value': {_null(contract, _as_text(name, types))}}}"
+        f"{{'key': {quote(name[skip:])}, 'value': {_null(contract, as_text(name, types))}}}"
         for name in sorted(names)
     )
     if not entries:
@@ -86,7 +97,7 @@ def _gathered(
     return f"CASE WHEN len({kept}) > 0 THEN to_json(map_from_entries({kept}))::VARCHAR END"
 
 
-def _as_text(name: str, types: Mapping[str, str]) -> str:
+def as_text(name: str, types: Mapping[str, str]) -> str:
     """Doubles by their shortest form; times as ISO; nested values as JSON."""
     kind, column = types[name], quoted(name)
     if kind == "VARCHAR":
@@ -99,15 +110,10 @@ def _as_text(name: str, types: Mapping[str, str]) -> str:
 
 
 def _null(contract: BillingContract, text: str) -> str:
+    """A text, or NULL where it means no value."""
     for token in ("", *contract.reader.null_tokens):
         text = f"nullif({text}, {quote(token)})"
     return text
-
-
-def plain(name: str) -> str:
-    """A column name without case, spaces, `_` and `/`; of `Kosten (Cost)` what stands in parentheses."""
-    inside = re.search(r"\(([^()]+)\)\s*$", name)
-    return re.sub(r"[\s_/]", "", inside[1] if inside else name).lower().removeprefix("\ufeff")
 
 
 def quoted(name: str) -> str:

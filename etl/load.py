@@ -34,11 +34,12 @@ Objects = list[tuple[Pinned, Path]]
 
 @dataclass(frozen=True)
 class Mapped:
-    """One chunk: its charges, the sums of its text, and rows that cannot be read."""
+    """One chunk: its charges, the sums of its text, rows that cannot be read, columns nobody named."""
 
     charges: pa.Table
     sums: list[dict]
     problems: list[tuple[int, str]]
+    unknown: frozenset[str]
 
 
 def load(
@@ -112,6 +113,7 @@ def _charges(
                 _refuse_rows(pinned.key, mapped)
                 _write(contract, found, folder, streams, mapped.charges)
                 done.add(number, mapped.charges, mapped.sums)
+                unknown |= mapped.unknown
     done.finish(unknown)
     return {period: stream.close() for period, stream in streams.items()}
 
@@ -125,12 +127,12 @@ def _map(
     rows: pa.Table,
 ) -> Mapped:
     try:
-        charge_map.bind(engine, contract, columns, rows)
+        unknown = charge_map.bind(engine, contract, columns, rows)
         made = charge_map.map_rows(engine, contract, _lineage(contract, found, key))
         _refuse_other_rows(contract, key, rows.num_rows, made)
         engine.register("charge_row", made)
         sums = sql.rows(engine, sql.model("charge/charge_source"))
-        return Mapped(_charged(made), sums, _problems(made))
+        return Mapped(_charged(made), sums, _problems(made), unknown)
     except duckdb.OperationalError:
         raise  # memory or disk, not the rows
     except duckdb.Error as error:  # its message may quote a row: it goes no further

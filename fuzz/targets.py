@@ -142,19 +142,21 @@ def billed(data: bytes) -> None:
     try:
         plain = text_rows.plain(scratch() / "object", promise.reader, scratch() / "plain")
         columns = delivered.resolve(promise, text_rows.header(plain, promise.reader))
-        tables = list(text_rows.rows(plain, promise.reader, columns.names))
+        for table in text_rows.rows(plain, promise.reader, columns.names):
+            _charged(promise, columns, table)
     except Refused as refused:
         assert refused.reason in reasons.DELIVERY, refused.reason
         reached(refused.reason)
-        return
-    for table in tables:
-        charge_map.bind(engine(promise.stream), promise, columns, table)
-        made = charge_map.map_rows(engine(promise.stream), promise, {})
-        assert made["x_row"] == table["x_row"], "each row once, in their order"
-        problems = made["row_problem"].drop_null().to_pylist()
-        for problem in {problem.partition(":")[0] for problem in problems}:
-            assert problem in reasons.DELIVERY, problem
-            reached(problem)
+
+
+def _charged(promise: BillingContract, columns: delivered.Columns, table: pa.Table) -> None:
+    charge_map.bind(engine(promise.stream), promise, columns, table)
+    made = charge_map.map_rows(engine(promise.stream), promise, {})
+    assert made["x_row"] == table["x_row"], "each row once, in their order"
+    problems = made["row_problem"].drop_null().to_pylist()
+    for problem in {problem.partition(":")[0] for problem in problems}:
+        assert problem in reasons.DELIVERY, problem
+        reached(problem)
 
 
 def promised(data: bytes) -> None:

@@ -76,6 +76,26 @@ CASE WHEN len(pairs) > 0 THEN to_json(map_from_entries(list_filter(
         AND list_position(list_transform(pairs, lambda other: other.key), one.key) = n
 )))::VARCHAR END;
 
+-- JSON without the keys that match: of an object, or of a list of {"key": …}. The escape \u may hide a letter of a key.
+-- The lists of one only name a text which is used often.
+CREATE OR REPLACE TEMP MACRO without_keys(text, pattern) AS
+list_transform([text], lambda given: CASE
+    WHEN NOT (regexp_matches(given, pattern) OR contains(given, '\u')) THEN given
+    WHEN given[1] = '{' THEN coalesce(pairs_object(list_filter(
+        map_entries(from_json(given, '"MAP(VARCHAR, JSON)"')), lambda pair: NOT regexp_matches(pair.key, pattern)
+    )), '{}')
+    ELSE to_json(list_filter(
+        from_json(given, '["JSON"]'), lambda pair: NOT coalesce(regexp_matches(pair ->> 'key', pattern), false)
+    ))::VARCHAR END)[1];
+
+-- A text as it is; of JSON what without_keys leaves, and nothing where what matches lies deeper.
+CREATE OR REPLACE TEMP MACRO without_people(text, pattern) AS
+CASE WHEN text[1] NOT IN ('{', '[', '"') OR NOT (regexp_matches(text, pattern) OR contains(text, '\u')) THEN text
+    ELSE list_transform(
+        [coalesce(TRY(without_keys(billing_json(text), pattern)), text)],
+        lambda kept: CASE WHEN NOT regexp_matches(kept, pattern) THEN kept END
+    )[1] END;
+
 -- price x quantity, both to 12 places, for costs that a provider does not state; NULL beyond seven digits before the
 -- point. A product of 18 places each would need more digits than a decimal has.
 CREATE OR REPLACE TEMP MACRO amount_product(price, quantity) AS

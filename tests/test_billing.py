@@ -5,6 +5,7 @@ import shutil
 from datetime import datetime
 from decimal import Decimal
 
+import pyarrow.parquet as pq
 import pytest
 
 from etl import billing, sql
@@ -194,3 +195,30 @@ def test_three_deliveries_of_a_real_month_come_out_to_the_last_digit(lake):
     assert [tuple(row.values()) for row in lake.rows(changed)] == [(1, 2, 0), (2, 0, 0)]
     added = lake.rows("SELECT sum(rows_added)::INT AS n FROM charge_restatement WHERE replaced = 2")
     assert added == [{"n": 2}]
+
+    expect_nothing_that_aws_wrote_is_lost(lake)
+
+
+def expect_nothing_that_aws_wrote_is_lost(lake) -> None:
+    """Each value of each column that the contract does not name, read by nothing of ours."""
+    (told,) = lake.rows("SELECT unknown_columns AS names FROM delivery WHERE state = 'loaded'")
+    names = told["names"].split(",")
+    assert {"bill_bill_type", "cost_category", "reservation_subscription_id"} <= set(names)
+    kept = lake.rows(
+        "SELECT x_object_key AS key, x_row, map_keys(x_other_columns) AS names FROM charge"
+    )
+    found = {(row["key"], row["x_row"], name) for row in kept for name in row["names"]}
+
+    written = {
+        (key, n, name)
+        for key in {key for key, _, _ in found}
+        for n, row in enumerate(read(key.removeprefix("billing/aws/cur2/"), names), 1)
+        for name, value in row.items()
+        if value not in (None, "", [])
+    }
+    own = {one for one in found if one[2].startswith("x_")}
+    assert found - own == written and own
+
+
+def read(key: str, columns: list[str]) -> list[dict]:
+    return pq.read_table(CUR2 / "delivery-3" / key, columns=columns).to_pylist()

@@ -305,3 +305,25 @@ def test_a_price_times_a_quantity_is_a_decimal_or_nothing(price, quantity, produ
 )
 def test_labels_become_an_object(labels, tags):
     assert value("pairs_object(label_pairs(?, 'x/'))", labels) == tags
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "other"),
+    [
+        ('{"a": 1, "b c": 2}', '{"a":1}', '{"a":1}'),
+        ('{"B_C": 2}', "{}", "{}"),
+        ('{"a": {"bc": 2}}', '{"a":{"bc":2}}', None),
+        (r'{"\u0062c": 2, "a": "1"}', '{"a":"1"}', '{"a":"1"}'),
+        ('[{"key": "b:c"}, {"key": "a"}, 1]', '[{"key":"a"},1]', '[{"key":"a"},1]'),
+        ('{"a": 1}', '{"a": 1}', '{"a": 1}'),
+        ("of a bc", None, "of a bc"),
+        (r'"C:\users"', None, r'"C:\users"'),
+        (None, None, None),
+    ],
+)
+def test_keys_that_match_leave_json_and_nothing_else(text, left, other):
+    pattern = "(?i)b[^a-z0-9]*c"
+
+    if left or text is None:
+        assert value("without_keys(?, ?)", text, pattern) == left
+    assert value("without_people(?, ?)", text, pattern) == other

@@ -35,7 +35,7 @@ SELECT
     contracted_unit_price,
     coalesce(effective_cost, billed_cost) AS effective_cost,
     invoice_id,
-    coalesce(invoice_issuer_name, provider_name) AS invoice_issuer_name,
+    coalesce(invoice_issuer_name, provider_name, service_provider_name) AS invoice_issuer_name,
     coalesce(list_cost, contracted_cost, billed_cost) AS list_cost,
     list_unit_price,
     pricing_category,
@@ -45,8 +45,8 @@ SELECT
     pricing_currency_list_unit_price,
     pricing_quantity,
     pricing_unit,
-    provider_name,
-    coalesce(publisher_name, provider_name) AS publisher_name,
+    coalesce(provider_name, service_provider_name) AS provider_name,
+    coalesce(publisher_name, host_provider_name, provider_name, service_provider_name) AS publisher_name,
     region_id,
     region_name,
     resource_id,
@@ -63,13 +63,15 @@ SELECT
     sub_account_name,
     sub_account_type,
     tags,
+    coalesce(service_provider_name, provider_name) AS service_provider_name,
+    coalesce(host_provider_name, publisher_name, provider_name, service_provider_name) AS host_provider_name,
     map_from_entries(list_filter([
         CASE WHEN effective_cost IS NULL THEN {'key': 'filled:effective_cost', 'value': ''} END,
         CASE WHEN contracted_cost IS NULL THEN {'key': 'filled:contracted_cost', 'value': ''} END,
         CASE WHEN list_cost IS NULL THEN {'key': 'filled:list_cost', 'value': ''} END,
         CASE WHEN raw.service_category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END,
         CASE WHEN invoice_issuer_name IS NULL THEN {'key': 'filled:invoice_issuer_name', 'value': ''} END,
-        CASE WHEN publisher_name IS NULL THEN {'key': 'filled:publisher_name', 'value': ''} END,
+        CASE WHEN coalesce(publisher_name, host_provider_name) IS NULL THEN {'key': 'filled:publisher_name', 'value': ''} END,
         CASE WHEN frequency.word <> charge_frequency
         THEN {'key': 'respelled:charge_frequency', 'value': charge_frequency} END
     ], lambda one: one IS NOT NULL)) AS x_changes

@@ -62,5 +62,6 @@ SELECT
     sub_account_type AS SubAccountType,
     tags AS Tags,
     x_billing_period AS x_BillingPeriod,
-    x_stream AS x_Stream
+    x_stream AS x_Stream,
+    to_json(x_other_columns)::VARCHAR AS x_OtherColumns
 FROM charge

@@ -1,0 +1,121 @@
+"""What a provider wrote and no property names: kept as text under its own name, so that nothing is lost.
+
+Beside such columns stand properties named `x_…`: of use to analysts, but nothing that FOCUS has a column for.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from etl import delivered, dropped
+from etl.billing_contract import BillingContract, plain
+from etl.contract import Property
+from etl.delivered import Columns, quoted
+from etl.delivery import Refused
+from etl.privacy import quote
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Others:
+    """SQL of the map of a row, and the names of all that the contract does not name, kept or not."""
+
+    map: str
+    unknown: frozenset[str]
+
+
+def find(
+    engine: duckdb.DuckDBPyConnection,
+    contract: BillingContract,
+    columns: Columns,
+    rows: pa.Table,
+    types: Mapping[str, str],
+) -> Others:
+    """Of rows as text_rows gives them, bound as `delivered`; raises Refused where they name too many."""
+    if contract.reader.format == "json_lines":
+        found = {".".join(path): _json_text(path) for path in _json_paths(engine, contract)}
+    else:
+        found = {name: delivered.as_text(name, types) for name in columns.unknown if name in types}
+        shape = {name: _shape(rows.schema.field(name).type) for name in columns.names}
+        for root, *rest in _unnamed(contract, {n: s for n, s in shape.items() if s}):
+            if rest:
+                text = f"json_extract_string(to_json({quoted(root)}), {quote(_pointer(rest))})"
+                found[".".join((root, *rest))] = text
+    if len(found) > contract.reader.max_columns:
+        raise Refused("too_many_columns")
+    own = {
+        one.name: delivered.text(contract, one, columns, types)
+        for one in contract.properties
+        if is_extra(one)
+    }
+    kept = {name: found[name] for name in delivered.kept(contract, found)}
+    return Others(_map(contract, kept | own), frozenset(found))
+
+
+def is_extra(one: Property) -> bool:
+    """Whether a property is kept beside the columns of FOCUS, without a word in the mapping."""
+    return one.name.startswith("x_") and one.privacy == "none"
+
+
+def _json_paths(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> list[Path]:
+    shapes = engine.execute("SELECT DISTINCT TRY(json_structure(line)) FROM delivered").fetchall()
+    return sorted(
+        {path for (shape,) in shapes if shape for path in _unnamed(contract, json.loads(shape))}
+    )
+
+
+def _json_text(path: Path) -> str:
+    return f"json_extract_string(line, {quote(_pointer(path))})"
+
+
+def _pointer(path: Path | list[str]) -> str:
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in path)
+
+
+def _shape(kind: pa.DataType) -> dict | None:
+    """Members of a structure, as deep as it goes."""
+    if not pa.types.is_struct(kind):
+        return None
+    return {one.name: _shape(one.type) for one in kind.fields}
+
+
+def _unnamed(contract: BillingContract, shape: Mapping[str, Any]) -> Iterator[Path]:
+    """The highest members that no property names, nor anything within them."""
+    aliases = (alias for one in contract.properties for alias in one.path.split("|"))
+    named = {(plain(root), *rest) for root, *rest in (alias.split(".") for alias in aliases)}
+    yield from _below(named, shape, ())
+
+
+def _below(named: set[Path], shape: Mapping[str, Any], above: Path) -> Iterator[Path]:
+    for name, members in shape.items():
+        path = (*above, name)
+        key = (plain(path[0]), *path[1:])
+        if key in named:
+            continue
+        if not any(one[: len(key)] == key for one in named):
+            yield path
+        elif isinstance(members, dict):
+            yield from _below(named, members, path)
+        elif members not in (None, "NULL", "JSON"):  # a value where an object was promised
+            yield path
+
+
+def _map(contract: BillingContract, texts: Mapping[str, str]) -> str:
+    """Name to text, without empty ones, and of objects without the keys that the contract drops."""
+    if not texts:
+        return "NULL::MAP(VARCHAR, VARCHAR)"
+    pairs = ", ".join(
+        f"{{'key': {quote(name)}, 'value': {text}}}" for name, text in sorted(texts.items())
+    )
+    listed = f"[{pairs}]"
+    if hidden := dropped.anywhere(contract):
+        value = f"without_people(given_pair.value, {quote(hidden)})"
+        listed = f"list_transform({listed}, lambda given_pair: {{'key': given_pair.key, 'value': {value}}})"
+    empty = ", ".join(map(quote, ("", "{}", "[]", *contract.reader.null_tokens)))
+    some = f"list_filter({listed}, lambda pair: pair.value NOT IN ({empty}))"
+    return f"list_transform([{some}], lambda kept: CASE WHEN len(kept) > 0 THEN map_from_entries(kept) END)[1]"
