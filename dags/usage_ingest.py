@@ -10,8 +10,8 @@ objects) → collect → validate → publish**; then announces each usage date 
   changed, the same bytes come out and the release keeps its number.
 * **If a task fails**: its message names the object or table and what to do. The other lanes go on and are
   announced; what failed stays in the backlog (`usage-export status`) for the next run, or for clearing it.
-* **If objects cannot be read**, or a batch of them fails, the others are published and announced first; then
-  `every_object_read` fails the run and names them. The table `unread` holds them until a run has read them.
+* **If objects cannot be read**, or a batch of them fails, or every batch, the others are published and announced first;
+  then `every_object_read` fails the run and names them. The table `unread` holds them until a run has read them.
 * **Side by side**: where another run published what a lane had read, `publish` runs its lane again.
 """
 

@@ -1,11 +1,12 @@
 """What came of a batch of objects, on its way between tasks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from etl import manifest, unread
-from etl.errors import SourceError
+from etl.errors import UsageError
 from etl.lake import sha256_of
 from etl.manifest import Landed, ObjectResult
 from etl.unread import Unread
@@ -38,42 +39,53 @@ def save(
     hashes = {name: sha256_of(folder / f"{name}.parquet")[:16] for name in ROWS}
     for name, sha256 in hashes.items():
         work.save_file(folder / f"{name}.parquet", _folder(number), sha256, f"{name}.parquet")
+    _save(work, number, results, missed, hashes)
+
+
+@contextmanager
+def failure_kept(work: Work, number: int, mine: list[Landed]) -> Iterator[None]:
+    """What stops a batch is what its objects are unread for, unless a later attempt reads them."""
+    try:
+        yield
+    except UsageError as error:
+        said = f"batch {number}: {type(error).__name__}: {error}"
+        _save(work, number, [], _failed(mine, said), {})
+        raise
+
+
+def load(work: Work, plan: dict, folder: Path) -> Read:
+    """Everything that the batches of a plan came to. The objects of a batch that failed, or was killed and left
+    nothing, are unread."""
+    read = Read(unread=[unread.from_json(one) for one in plan["unread"]])
+    for number in range(len(plan["batches"])):
+        mine = objects(plan, number)
+        body = work.find(_folder(number), RESULTS)
+        if body is None or _keys(body) != {(one.pinned.key, one.pinned.etag) for one in mine}:
+            read.unread += _failed(mine, f"batch {number} was not read: see the log of its task")
+            continue
+        read.results += [manifest.result_from_json(one) for one in body["results"]]
+        read.unread += [unread.from_json(one) for one in body["unread"]]
+        for name, paths in zip(ROWS, (read.accepted, read.refused), strict=True):
+            if name not in body["rows"]:
+                continue  # it failed
+            target = folder / f"{number}-{name}.parquet"
+            where = (_folder(number), body["rows"][name], f"{name}.parquet")
+            paths.append(work.fetch(target, *where))
+    return read
+
+
+def _save(
+    work: Work, number: int, results: list[ObjectResult], missed: list[Unread], rows: dict
+) -> None:
     body = {
         "results": [one.to_json() for one in results],
         "unread": [one.to_json() for one in missed],
-        "rows": hashes,
+        "rows": rows,
     }
     work.save(body, _folder(number), RESULTS)
 
 
-def load(work: Work, plan: dict, folder: Path) -> Read:
-    """Everything that the batches of a plan came to. The objects of a batch that left nothing are unread;
-    SourceError where no batch left anything."""
-    read, whole = Read(unread=[unread.from_json(one) for one in plan["unread"]]), 0
-    numbers = range(len(plan["batches"]))
-    for number in numbers:
-        mine = objects(plan, number)
-        body = work.find(_folder(number), RESULTS)
-        if body is None or _keys(body) != {(one.pinned.key, one.pinned.etag) for one in mine}:
-            read.unread += _failed(mine, number)
-            continue
-        whole += 1
-        read.results += [manifest.result_from_json(one) for one in body["results"]]
-        read.unread += [unread.from_json(one) for one in body["unread"]]
-        for name, paths in zip(ROWS, (read.accepted, read.refused), strict=True):
-            target = folder / f"{number}-{name}.parquet"
-            where = (_folder(number), body["rows"][name], f"{name}.parquet")
-            paths.append(work.fetch(target, *where))
-    if numbers and not whole:
-        raise SourceError(
-            f"{work.stream}: none of the {len(numbers)} batches of {work.run} was read: run the stage "
-            "normalize first, or see why it failed"
-        )
-    return read
-
-
-def _failed(objects: Iterable[Landed], number: int) -> list[Unread]:
-    said = f"batch {number} was not read: see the log of its task"
+def _failed(objects: Iterable[Landed], said: str) -> list[Unread]:
     return [
         Unread(one.landed_date, one.pinned.key, one.pinned.etag, unread.BATCH_FAILED, said)
         for one in objects

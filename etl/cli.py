@@ -97,6 +97,7 @@ def _command(
 
 def _ingest(options: argparse.Namespace) -> int:
     from etl import lookup, pages, stages
+    from etl import unread as missing
     from etl.privacy import mask
 
     _known(options.stream, lookup.streams())
@@ -104,7 +105,7 @@ def _ingest(options: argparse.Namespace) -> int:
     if last < options.landed:
         raise SettingError(f"--to {last} lies before --landed {options.landed}")
     days: set[str] = set()
-    unread: list[dict] = []
+    unread: dict[str, dict] = {}
     for n in range((last - options.landed).days + 1):
         landed = options.landed + timedelta(days=n)
         run = f"cli-ingest-{options.stream}-{landed}"
@@ -112,12 +113,11 @@ def _ingest(options: argparse.Namespace) -> int:
         print(f"{options.stream} landed {landed}: {_shown(done)}", flush=True)
         days |= set(done["usage_dates"])
         pages.write_statement(landed)
-        unread += stages.unread(options.stream, run)
+        unread |= {one["key"]: one for one in stages.unread(options.stream, run)}
     for day in sorted(days):
         print(f"next: usage-export build --usage-date {day} --stream {options.stream}")
-    for one in unread:
-        told = f"not read ({one['reason']}): {one['key']}: {one['said']}"
-        print(shown.lines(mask(told)), file=sys.stderr)
+    for line in missing.told(unread.values()):
+        print(shown.lines(mask(line)), file=sys.stderr)
     return 1 if unread else 0
 
 

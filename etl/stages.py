@@ -10,17 +10,18 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from etl import aggregate as aggregation
-from etl import batch, layout, release, settings, shown, tally
+from etl import batch, layout, release, settings, tally
 from etl import collect as collection
 from etl import deduplicate as deduplication
 from etl import extract as extraction
 from etl import normalize as normalization
 from etl import publish as publication
 from etl import sweep as sweeping
+from etl import unread as missing
 from etl import validate as validation
 from etl.batch import Read
 from etl.contract import Contract
-from etl.errors import SourceError
+from etl.errors import Retryable, SettingError, SourceError, UsageError
 from etl.lookup import build_streams, covered, query_hint, statement_text, streams
 from etl.store import Store
 from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
@@ -33,7 +34,6 @@ __all__ = [
     "statement_text",
     "streams",
 ]  # what DAGs ask besides stages
-SHOWN_UNREAD = 5
 
 
 def extract(stream: str, landed_date: date, run: str) -> dict:
@@ -46,10 +46,10 @@ def extract(stream: str, landed_date: date, run: str) -> dict:
 
 
 def normalize(stream: str, run: str, number: int, begin: Begin = begin) -> dict:
-    """Read one batch of the manifest into accepted and refused rows."""
+    """Read one batch of the manifest into accepted and refused rows; why it failed is kept beside it."""
     work = begin(stream, run)
     objects = batch.objects(work.load("manifest.json"), number)
-    with work.scratch() as folder:
+    with batch.failure_kept(work, number, objects), work.scratch() as folder:
         results, missed = normalization.normalize(
             work.settings, work.landing, work.contract, objects, folder
         )
@@ -79,15 +79,14 @@ def unread(stream: str, run: str, begin: Begin = begin) -> list[dict]:
 def expect_all_read(streams: Iterable[str], run: str) -> None:
     """SourceError where this run could not read some of its objects: for the end of a run, when all others
     are published."""
-    missed = [(stream, one) for stream in streams for one in unread(stream, run)]
-    if missed:
-        told = "; ".join(
-            f"{stream}: {shown.value(one['key'])} ({one['reason']}): {one['said']}"
-            for stream, one in missed[:SHOWN_UNREAD]
-        )
+    missed = {stream: unread(stream, run) for stream in streams}
+    if count := sum(map(len, missed.values())):
+        told = [
+            f"{stream}: {line}" for stream, some in missed.items() for line in missing.told(some)
+        ]
         raise SourceError(
-            f"{len(missed)} landed objects were not read and stay backlog, see `usage-export status`; "
-            f"the next run reads them, or run the lane again: {told}"
+            f"{count} landed objects were not read and stay backlog, see `usage-export status`; "
+            "the next run reads them, or run the lane again:\n" + "\n".join(told)
         )
 
 
@@ -185,13 +184,21 @@ def publish(usage_date: date, stream: str, run: str, begin: Begin = begin) -> di
 
 
 def ingest(stream: str, landed_date: date, run: str) -> dict:
-    """All stages from landing to published arrivals, in this process."""
-    plan = extract(stream, landed_date, run)
+    """All stages from landing to published arrivals, in this process. A batch that fails holds back no other:
+    its objects are unread. Where all failed for want of what they run on, that is raised in the end."""
+    plan, failures = extract(stream, landed_date, run), []
     for number in plan["batches"]:
-        normalize(stream, run, number)
+        try:
+            normalize(stream, run, number)
+        except UsageError as error:
+            failures.append(error)
     read = collect(stream, run)
     validate_arrivals(stream, run)
-    return read | publish_arrivals(stream, run)
+    done = publish_arrivals(stream, run)
+    around = [one for one in failures if isinstance(one, Retryable | SettingError)]
+    if around and len(around) == len(plan["batches"]):
+        raise around[0]
+    return read | done
 
 
 def build(usage_date: date, stream: str, run: str, begin: Begin = begin) -> dict:

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import sql, staged
+from etl import shown, sql, staged
 from etl.errors import (
     Corrupt,
     Denied,
@@ -37,6 +37,7 @@ REASON_OF: dict[type[UsageError], str] = {
 }
 OF_ONE_OBJECT = tuple(REASON_OF)
 BATCH_FAILED = "batch_failed"
+SHOWN_OBJECTS = 10
 MOST_UNANSWERED = (
     10  # each costs minutes of retries; more are an outage, which a later retry outlives
 )
@@ -98,6 +99,23 @@ def after(before: Iterable[Unread], read: set[str], now: Iterable[Unread]) -> li
     """The next ledger: less what was read since, and what could not be read now as it is now."""
     new = {one.key: one for one in now}
     return [one for one in before if one.key not in read | new.keys()] + list(new.values())
+
+
+def told(missed: Iterable[dict]) -> list[str]:
+    """A list for people: what was said once, then the objects it was said of."""
+    same: dict[tuple[str, str], list[str]] = {}
+    for one in missed:
+        same.setdefault((one["reason"], one["said"]), []).append(shown.value(one["key"]))
+    lines = []
+    for (why, said), keys in same.items():
+        if len(keys) == 1:
+            lines.append(f"not read ({why}): {keys[0]}: {said}")
+            continue
+        lines.append(f"not read ({why}): {len(keys)} objects: {said}")
+        lines += [f"  {key}" for key in keys[:SHOWN_OBJECTS]]
+        if len(keys) > SHOWN_OBJECTS:
+            lines.append(f"  and {len(keys) - SHOWN_OBJECTS} more, see the table unread")
+    return lines
 
 
 def table(stream: str, unread: Iterable[Unread]) -> pa.Table:

@@ -130,7 +130,7 @@ def test_a_batch_that_fails_is_named_at_the_end_and_holds_back_no_other(stack, l
     )
     assert failed in said
     assert "1 landed objects were not read and stay backlog" in said, said
-    assert f"app_usage: {BAD} (batch_failed): batch 1 was not read: see the log of its task" in said
+    assert f"app_usage: not read (batch_failed): {BAD}: batch 1: Denied: get s3://landing/" in said
     assert said.index("announce: success") < said.index("every_object_read: failed")
     assert totals(lake) == [(DAY, 1)]
     assert lake.rows("SELECT raw_object_key AS key FROM unread") == [{"key": BAD}]

@@ -49,6 +49,11 @@ def expect_healed(ready) -> None:
     assert ready.rows("SELECT sum(events)::INTEGER AS n FROM usage_daily") == [{"n": 38}]
 
 
+def published(ready) -> dict:
+    """All but the names of what could not be read."""
+    return {name: one for name, one in ready.release().body["tables"].items() if name != "unread"}
+
+
 @pytest.mark.parametrize(
     ("kind", "pattern", "says"),
     [
@@ -61,7 +66,7 @@ def expect_healed(ready) -> None:
 def test_what_the_store_refuses_is_named(
     ready, object_store, monkeypatch, capsys, kind, pattern, says
 ):
-    before = ready.release().body
+    before = published(ready)
     with fault_proxy.running(object_store.endpoint) as proxy, monkeypatch.context() as wrong:
         proxy.faults = [Fault(kind, pattern, 1000)]
         wrong.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
@@ -69,7 +74,7 @@ def test_what_the_store_refuses_is_named(
         told = capsys.readouterr().err
     for text in says:
         assert text in told
-    assert ready.release().body == before
+    assert published(ready) == before
     if pattern == "PUT /lake/":
         expect_healed(ready)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from etl import mapping, raised, readers, sql
+from etl import mapping, raised, readers, sql, stages
 from etl.errors import ContractError
 from tests.events import DAY, evening, event, key, lines
 
@@ -64,8 +64,11 @@ def test_a_mapping_that_raises_on_all_of_them_is_a_wrong_contract(lake, monkeypa
     monkeypatch.setattr(mapping, "query", lambda _: wrong)
     lake.land(key(), lines(event("a"), event("b"), "no JSON"), evening())
 
+    plan = stages.extract("app_usage", DAY, "run")
+
+    assert plan["batches"] == [0]
     with pytest.raises(ContractError, match=r"app_usage/\S+\.yaml: usage\.mapping: sql/\S+\.sql"):
-        lake.ingest("app_usage", DAY)
+        stages.normalize("app_usage", "run", 0)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from etl import cli, lookup, manifest, replay, stages
+from etl import cli, lookup, manifest, mapping, replay, sql, stages
 from etl.errors import Denied, SourceError, StoreUnavailable
 from etl.settings import ROOT
 from tests import fault_proxy
@@ -185,7 +185,13 @@ def test_where_nothing_can_be_read_it_is_not_the_objects(proxy, behind, kind, er
     with pytest.raises(error, match=r"s3://landing/.*usage\.events\+0\+"):
         ingest(behind, DAY)
 
-    assert behind.release().number == 0
+    if verb == "HEAD":  # not even listed
+        assert behind.release().number == 0
+    else:  # named all the same
+        assert [(row[2], row[4]) for row in ledger(behind)] == [
+            (GOOD, "batch_failed"),
+            (BAD, "batch_failed"),
+        ]
 
 
 def test_many_that_are_not_answered_for_are_an_outage(proxy, behind, monkeypatch):
@@ -205,8 +211,6 @@ def test_a_batch_that_left_nothing_is_named_and_the_others_are_published(
     monkeypatch.setattr(manifest, "BATCH_OBJECTS", 1)
     run = "run"
     assert stages.extract(STREAM, DAY, run)["batches"] == [0, 1]
-    with pytest.raises(SourceError, match="none of the 2 batches of run was read"):
-        stages.collect(STREAM, run)
     finish(run, 0)
 
     # then what was read is published, and its object is named
@@ -216,6 +220,62 @@ def test_a_batch_that_left_nothing_is_named_and_the_others_are_published(
     assert one["said"] == "batch 1 was not read: see the log of its task"
     ingest(behind, NEXT)
     assert published(behind) == calm(undisturbed, DAY, NEXT)
+
+
+def test_batches_that_were_all_killed_are_named_and_take_nothing_back(behind):
+    ingest(behind, DAY)
+    before = quantities(behind)
+    behind.land(key(partition=2), lines(event("e", 16)), evening())
+    stages.extract(STREAM, DAY, "run")
+    finish("run")
+
+    assert quantities(behind) == before
+    assert [row[2] for row in ledger(behind)] == [GOOD, BAD, key(partition=2)]
+
+
+def test_a_batch_that_raises_holds_back_no_other_batch_and_no_other_day(
+    behind, undisturbed, monkeypatch, capsys
+):
+    # given a batch an object, and a mapping that raises on every record of one object
+    monkeypatch.setattr(manifest, "BATCH_OBJECTS", 1)
+    wrong = sql.model("normalize/app_usage").replace(
+        "exact_quantity(quantity)", "if(quantity IN ('2', '4'), 'x', quantity)::BIGINT"
+    )
+    behind.land(key(NEXT), lines(event("n", 8, at=f"{NEXT}T10:00:00Z")), evening(NEXT))
+
+    # when both days are ingested by the command
+    with monkeypatch.context() as patch:
+        patch.setattr(mapping, "query", lambda _: wrong)
+        ended = cli.main(["ingest", STREAM, "--landed", str(DAY), "--to", str(NEXT)])
+
+    # then it ends with the list of what was not read, and everything else is published
+    assert ended == 1
+    (listed,) = capsys.readouterr().err.splitlines()
+    said = f"not read (batch_failed): {BAD}: batch 1: ContractError: app_usage/1.0.0.yaml: usage"
+    assert listed.startswith(said)
+    assert quantities(behind) == [("a", 1), ("n", 8)]
+    assert [(row[2], row[4]) for row in ledger(behind)] == [(BAD, "batch_failed")]
+
+    # when the mapping is mended, then nothing tells it from a lake where it was right
+    ingest(behind, NEXT)
+    assert published(behind) == calm(undisturbed, DAY, NEXT)
+
+
+def test_a_command_of_which_every_batch_raises_names_all_it_did_not_read(
+    behind, monkeypatch, capsys
+):
+    text = sql.model("normalize/app_usage")
+    wrong = text.replace("exact_quantity(quantity)", "('x' || quantity)::BIGINT")
+    monkeypatch.setattr(mapping, "query", lambda _: wrong)
+
+    assert cli.main(["ingest", STREAM, "--landed", str(DAY)]) == 1
+
+    said, *keys = capsys.readouterr().err.splitlines()
+    assert said.startswith("not read (batch_failed): 2 objects: batch 0: ContractError: ")
+    assert keys == [f"  {GOOD}", f"  {BAD}"]
+    assert [row[2] for row in ledger(behind)] == [GOOD, BAD]
+    (stream,) = lookup.statement(DAY)["streams"]
+    assert len(stream["landed"]["unread"]) == 2
 
 
 def test_what_an_earlier_plan_of_the_same_run_left_is_not_taken_for_a_batch(behind, monkeypatch):
