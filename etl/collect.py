@@ -5,20 +5,22 @@ were batched, in which order they were read, or on what earlier runs had seen. O
 read now do they hold what was published of it before (etl/carried.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from etl import carried, sql, tally, unread
+from etl import carried, lake, sql, tally, unread
 from etl.batch import Read
 from etl.contract import Contract
 from etl.manifest import ObjectResult
 from etl.privacy import quote
 from etl.release import Release
 from etl.settings import Settings
-from etl.staged import Staged
+from etl.staged import Staged, control_totals
 from etl.tables import MANIFEST, QUARANTINE, TALLY, UNREAD, USAGE_ARRIVAL, USAGE_KEY
 from etl.tally import Tally
 
@@ -54,7 +56,7 @@ def collect(
         for landed in days:
             mine = [one for one in read.results if one.landed.landed_date == landed]
             ours = [one for one in tallies if one.date == landed]
-            _stage_arrivals(engine, contract, base, landed, staged)
+            _stage_arrivals(engine, contract, base, landed, read.accepted, staged)
             _stage_ledgers(engine, contract, landed, mine, ours, staged)
             rows = sum(one.rows for one in mine) + carried.rows(engine, landed)
             tallies.append(_conserved(contract, landed, rows, staged))
@@ -83,28 +85,43 @@ def _stage_arrivals(
     contract: Contract,
     base: Release,
     landed: date,
+    accepted: list[Path],
     staged: Staged,
 ) -> None:
+    """Most rows of a landed date belong to one usage date: they are copied, as they come in its order. What
+    is few, or not as it was read, is sorted."""
     mine = {"stream": contract.stream, "landed_date": landed}
     found = sql.rows(
         engine,
-        "SELECT DISTINCT usage_date FROM arrival WHERE landed_date = ? ORDER BY ALL",
+        "SELECT usage_date, count(*) AS rows FROM arrival WHERE landed_date = ? GROUP BY ALL ORDER BY ALL",
         [landed],
     )
+    as_read = contract.identity.scope != "object_first" and not carried.rows(engine, landed)
     for row in found:
-        partition = {
-            "stream": contract.stream,
-            "usage_date": row["usage_date"],
-            "landed_date": landed,
-        }
-        rows = f"arrival WHERE landed_date = '{landed}' AND usage_date = '{row['usage_date']}'"
-        staged.add(engine, USAGE_ARRIVAL, f"SELECT * FROM {rows}", partition)
+        day = row["usage_date"]
+        partition = {"stream": contract.stream, "usage_date": day, "landed_date": landed}
+        rows = f"arrival WHERE landed_date = '{landed}' AND usage_date = '{day}'"
+        if as_read and 2 * row["rows"] > sum(one["rows"] for one in found):
+            file = staged.in_order(USAGE_ARRIVAL, _of_date(accepted, landed, day))
+            totals = control_totals(engine, USAGE_ARRIVAL, file.path)
+            staged.add_file(USAGE_ARRIVAL, file, partition, (), totals)
+        else:
+            staged.add(engine, USAGE_ARRIVAL, f"SELECT * FROM {rows}", partition)
         staged.add(engine, USAGE_KEY, f"{KEYS} {rows}", partition)
     for table in (USAGE_ARRIVAL, USAGE_KEY):
         for name in (
             base.partitions(table.name, **mine).keys() - staged.tables.get(table.name, {}).keys()
         ):
             staged.remove(table, name)
+
+
+def _of_date(accepted: list[Path], landed: date, usage_date: date) -> Iterator[pa.Table]:
+    for path in accepted:
+        for rows in lake.rows(path):
+            ours = pc.and_(
+                pc.equal(rows["landed_date"], landed), pc.equal(rows["usage_date"], usage_date)
+            )
+            yield rows if pc.all(ours).as_py() else rows.filter(ours)
 
 
 def _stage_ledgers(

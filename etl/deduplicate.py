@@ -4,25 +4,29 @@ The first delivery of a record wins, by (delivered_at, object key, line), also w
 date. Which other dates matter is found through the small index `usage_key`, then decided on the rows.
 """
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
-from etl import layout, sql, staged, tally
+from etl import lake, layout, sql, staged, tally
 from etl.contract import Contract
+from etl.privacy import quote
 from etl.release import Entry, Release
 from etl.settings import Settings
 from etl.staged import Staged
 from etl.store import Store
-from etl.tables import CORRECTION, DUPLICATE, TALLY, USAGE_EVENT
+from etl.tables import CORRECTION, DUPLICATE, TALLY, USAGE_ARRIVAL, USAGE_EVENT
 from etl.tally import Tally
 
 
 def deduplicate(
     settings: Settings,
-    lake: Store,
+    store: Store,
     contract: Contract,
     base: Release,
     usage_date: date,
@@ -32,31 +36,57 @@ def deduplicate(
     """Stage usage_event, duplicate, correction and tally of one stream and date."""
     own = base.partitions("usage_arrival", stream=contract.stream, usage_date=usage_date)
     with sql.connect(settings) as engine:
-        foreign = _foreign(engine, lake, contract, base, usage_date, folder)
-        staged.give(engine, lake, "arrival", "usage_arrival", list(own.values()), folder)
-        staged.give(engine, lake, "foreign_arrival", "usage_arrival", foreign, folder)
+        foreign = _foreign(engine, store, contract, base, usage_date, folder)
+        paths = staged.fetch(store, [own[name] for name in sorted(own)], folder / "arrival")
+        sql.give(engine, {"arrival": paths}, {"arrival": USAGE_ARRIVAL.sql_columns})
+        staged.give(engine, store, "foreign_arrival", "usage_arrival", foreign, folder)
         sql.create(engine, "rival", "usage/arrival_rival")
         sql.create(engine, "duplicate_row", "usage/duplicate")
         sql.create(engine, "correction_row", "usage/correction")
-        sql.view(
-            engine, "event_row", "usage/usage_event"
-        )  # as wide as the arrivals: not kept twice
+        file = out.in_order(
+            USAGE_EVENT, _events({path: _set_aside(engine, path) for path in paths})
+        )
+        sql.give(engine, {"event_row": [file.path]}, {})
+        tallies = _tallies(engine, contract, usage_date)
         # of other dates only a verdict is taken: a new file there that leaves it alone is no change here
         inputs = tuple(file["sha256"] for entry in own.values() for file in entry["files"])
         partition = {"stream": contract.stream, "usage_date": usage_date}
-        out.add(engine, USAGE_EVENT, "FROM event_row", partition, inputs)
+        if file.rows:
+            totals = staged.control_totals(engine, USAGE_EVENT, file.path)
+            out.add_file(USAGE_EVENT, file, partition, inputs, totals)
+        else:
+            out.remove(USAGE_EVENT, layout.partition(partition))
         out.add(engine, DUPLICATE, "FROM duplicate_row", partition)
         out.add(engine, CORRECTION, "FROM correction_row", partition)
-        tallies = _tallies(engine, contract, usage_date)
         engine.register("tally_row", tally.table(tallies))
         ledger = {"stage": "deduplicate", "stream": contract.stream, "date": usage_date}
         out.add(engine, TALLY, "FROM tally_row", ledger)
     return tallies
 
 
+def _events(places: dict[Path, np.ndarray]) -> Iterator[pa.Table]:
+    """Arrivals of the files without those at these places, in their order: by landed date, then as they came."""
+    for path, aside in places.items():
+        first = 0
+        for rows in lake.rows(path):
+            here = aside[np.searchsorted(aside, first) : np.searchsorted(aside, first + len(rows))]
+            kept = np.ones(len(rows), bool)
+            kept[here - first] = False
+            first += len(rows)
+            yield rows.filter(pa.array(kept)) if len(here) else rows
+
+
+def _set_aside(engine: duckdb.DuckDBPyConnection, path: Path) -> np.ndarray:
+    engine.execute(
+        "CREATE OR REPLACE TEMP VIEW arrival_place AS SELECT raw_object_key, raw_line, file_row_number AS place "
+        f"FROM read_parquet({quote(str(path))}, hive_partitioning = false, file_row_number = true)"
+    )
+    return engine.execute(sql.model("usage/set_aside")).fetchnumpy()["place"]
+
+
 def _foreign(
     engine: duckdb.DuckDBPyConnection,
-    lake: Store,
+    store: Store,
     contract: Contract,
     base: Release,
     usage_date: date,
@@ -70,8 +100,8 @@ def _foreign(
     }
     own = [entry for name, entry in near.items() if _usage_date(name) == usage_date]
     other = [entry for name, entry in near.items() if _usage_date(name) != usage_date]
-    staged.give(engine, lake, "own_key", "usage_key", own, folder)
-    staged.give(engine, lake, "other_key", "usage_key", other, folder)
+    staged.give(engine, store, "own_key", "usage_key", own, folder)
+    staged.give(engine, store, "other_key", "usage_key", other, folder)
     return [
         entry
         for row in sql.rows(engine, sql.model("usage/foreign_date"))

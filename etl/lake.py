@@ -124,6 +124,13 @@ def batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(BATCH_ROWS, columns=list(columns))
 
 
+def rows(path: Path) -> Iterator[pa.Table]:
+    """Rows of one of our files in its order, a row group at a time."""
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, use_threads=False)
+
+
 class Stream:
     """One Parquet file of tables in the order in which they come; the bytes depend on the rows alone.
 

@@ -41,6 +41,11 @@ BATCH_BYTES = 256 << 20
 BATCH_OBJECTS = 1000
 
 
+def order(one: Landed) -> tuple[date, datetime, str]:
+    """In which objects are read: that of their rows in usage_arrival."""
+    return one.landed_date, one.pinned.delivered_at, one.pinned.key
+
+
 def batches(objects: list[Landed]) -> list[tuple[int, int]]:
     """Runs of the sorted objects, each within the limits of a batch: (start, end) pairs."""
     found, start, size = [], 0, 0

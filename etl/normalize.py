@@ -42,7 +42,8 @@ class Rows:
 def normalize(
     settings: Settings, landing: Store, contract: Contract, objects: list[Landed], folder: Path
 ) -> tuple[list[ObjectResult], list[Unread]]:
-    """Read the objects and write accepted.parquet and refused.parquet into `folder`, rows in any order.
+    """Read the objects and write accepted.parquet and refused.parquet into `folder`, accepted rows in the
+    order of the objects and their lines.
 
     An object that object storage does not hand out holds back no other: it is named among the unread.
     ContractError where the contract's SQL raises on every record: that is no fault of theirs.
@@ -129,9 +130,9 @@ def _normalize_chunk(
         late_window_days=contract.discovery.late_window_days,
         allowed_labels=list(contract.labels.allowed),
     )
-    columns = sql.column_list(USAGE_ARRIVAL.sql_columns)
+    columns = sql.column_list(("record_id", *USAGE_ARRIVAL.sql_columns))
     accepted = engine.execute(f"SELECT {columns} FROM arrival WHERE reject_reason IS NULL")
-    rows = lake.shaped(accepted.to_arrow_table(), USAGE_ARRIVAL.schema)
+    rows = lake.shaped(_in_order(accepted.to_arrow_table()), USAGE_ARRIVAL.schema)
     names = {"stream": contract.stream, "version": contract.version}
     refused = engine.execute(sql.model("usage/quarantine"), names).to_arrow_table()
     counted = [
@@ -140,6 +141,14 @@ def _normalize_chunk(
         for row in sql.rows(engine, sql.model(model))
     ]
     return Rows(rows, lake.shaped(refused, QUARANTINE.schema), counted)
+
+
+def _in_order(rows: pa.Table) -> pa.Table:
+    """As the records came; the engine nearly always leaves them so."""
+    numbers = rows["record_id"].to_numpy()
+    if not (numbers[1:] > numbers[:-1]).all():
+        rows = rows.sort_by([("record_id", "ascending"), ("meter", "ascending")])
+    return rows.drop_columns("record_id")
 
 
 def _count(rows: Rows, results: list[ObjectResult]) -> None:

@@ -3,8 +3,9 @@
 A staged file that no release names is invisible; a rerun makes the same file under the same key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from etl import lake, layout, sql
+from etl.parallel import ahead
 from etl.privacy import quote
 from etl.release import Changes, Entry, Release, files
 from etl.store import Store
@@ -45,6 +47,14 @@ class Staged:
             return None
         totals = control_totals(engine, table, file.path)
         return self.add_file(table, file, partition, inputs, totals)
+
+    def in_order(self, table: Table, rows: Iterable[pa.Table]) -> lake.File:
+        """A file of rows that come in the table's total order; nothing is sorted, and nothing is staged yet."""
+        stream = lake.Stream(self.folder / "in-order.parquet", table)
+        with closing(ahead(rows)) as ready:
+            for some in ready:
+                stream.write(some)
+        return stream.close()
 
     def add_file(
         self,

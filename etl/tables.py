@@ -61,7 +61,7 @@ USAGE_EVENT = Table(
     "usage_event",
     "one measure of one identity, after deduplication, voids and adjustments",
     ("stream", "usage_date"),
-    ("idempotency_key",),
+    ("landed_date", "delivered_at", "raw_object_key", "raw_line", "meter"),
     _columns(CANONICAL),
 )
 USAGE_KEY = Table(

@@ -75,6 +75,7 @@ class Work(Generic[C]):
     ) -> dict:
         """Save what the later stages of an ingest read; returns what is to be done. `missed` is what
         landed and cannot be read."""
+        objects = sorted(objects, key=manifest.order)
         batches = manifest.batches(objects)
         plan = {
             "base": base.number,

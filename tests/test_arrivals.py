@@ -1,14 +1,17 @@
 """Late, repeated, corrected and midnight records: where they count, and that nothing else moves."""
 
+import io
 from datetime import date, datetime
 from decimal import Decimal
 
+import pyarrow.parquet as pq
 import pytest
 
-from etl import contract, extract, settings
+from etl import contract, extract, manifest, settings
 from etl.errors import SettingError
 from etl.settings import ROOT
 from etl.store import Store
+from etl.tables import USAGE_ARRIVAL, USAGE_EVENT
 from tests.events import DAY, adjust, evening, event, key, lines, void
 
 pytestmark = pytest.mark.usefixtures("quick_judge")
@@ -324,3 +327,26 @@ def totals(lake) -> dict[str, Decimal]:
 
 def daily(release, day: str) -> dict:
     return release.partitions("usage_daily", usage_date=day)
+
+
+def test_files_hold_their_rows_in_the_order_of_their_table_whatever_was_read_first(
+    lake, monkeypatch
+):
+    monkeypatch.setattr(manifest, "BATCH_OBJECTS", 1)
+    late, early = (
+        [event(f"{name}{at}{n}", at=at) for n in range(3) for at in ("2026-11-18T09:00:00Z", other)]
+        for name, other in (("a", "2026-11-19T00:00:00Z"), ("b", "2026-11-18T00:00:00Z"))
+    )
+    lake.land(key(offset=1), lines(*late), evening(minute=9))
+    lake.land(key(offset=2), lines(*early, *late[:2]), evening(minute=1))
+    lake.land(key(NEXT, offset=3), lines(event("c"), late[4], event("d")), evening())
+    lake.run("app_usage", DAY, NEXT)
+
+    for table in (USAGE_ARRIVAL, USAGE_EVENT):
+        for entry in lake.release().partitions(table.name).values():
+            (file,) = entry["files"]
+            rows = pq.read_table(io.BytesIO(lake.read(file["key"]))).to_pylist()
+            assert rows == sorted(rows, key=lambda row: [row[name] for name in table.order])
+    assert lake.rows("FROM usage_event EXCEPT FROM usage_arrival") == []
+    (count,) = lake.rows("SELECT count(*) AS n FROM usage_event")
+    assert count["n"] == len(late) + len(early) + 2

@@ -28,7 +28,6 @@ DEDUPLICATE = (
     ("rival", "arrival_rival"),
     ("duplicate_row", "duplicate"),
     ("correction_row", "correction"),
-    ("event_row", "usage_event"),
 )
 ENVIRONMENT = {
     "USAGE_EXPORT_LANDING": "s3://landing/laws",
@@ -190,7 +189,15 @@ def decided(accepted) -> dict[str, Decimal]:
             )
             for table, model in DEDUPLICATE:
                 sql.create(engine, table, f"usage/{model}")
-            (row,) = sql.rows(engine, "SELECT count(*) AS n, sum(quantity) AS q FROM event_row")
+            engine.execute(
+                "CREATE OR REPLACE TEMP VIEW arrival_place AS "
+                "SELECT raw_object_key, raw_line, rowid AS place FROM arrival"
+            )
+            (row,) = sql.rows(
+                engine,
+                "SELECT count(*) AS n, sum(quantity) AS q FROM arrival "
+                f"WHERE rowid NOT IN ({sql.model('usage/set_aside')})",
+            )
             if row["n"]:
                 totals[str(day)] = row["q"]
     return totals

@@ -1,7 +1,8 @@
-"""usage/correction, usage/usage_event, usage/deduplicate_tally: voids, what stays, sums."""
+"""usage/correction, usage/set_aside, usage/deduplicate_tally: voids, what stays, sums."""
 
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
 from etl.tables import CORRECTION, DUPLICATE
@@ -54,12 +55,15 @@ def roles(*own, foreign=(), repeats=()) -> dict[str, str]:
 
 def kept(own, repeats=(), cancelled=()) -> list[tuple[int, str]]:
     roles = [{name: row.get(name) for name in CORRECTION.sql_columns} for row in cancelled]
+    numbers = pa.array(range(len(own)), pa.int64())
     given = {
-        "arrival": arrivals(own),
+        "arrival_place": arrivals(own).append_column("place", numbers),
         "duplicate_row": rows_of(DUPLICATE, [lost(row) for row in repeats]),
         "correction_row": rows_of(CORRECTION, [row | {"role": "voided"} for row in roles]),
     }
-    return sorted((row["raw_line"], row["meter"]) for row in run("usage/usage_event", given))
+    aside = [row["place"] for row in run("usage/set_aside", given)]
+    assert aside == sorted(set(aside))
+    return [(row["raw_line"], row["meter"]) for n, row in enumerate(own) if n not in aside]
 
 
 def test_without_a_void_nothing_is_cancelled():
@@ -165,14 +169,6 @@ def test_the_same_line_of_another_object_is_another_record():
 
     assert kept(own, repeats=[own[1]]) == [(1, "api_calls")]
     assert kept(own) == [(1, "api_calls"), (1, "api_calls")]
-
-
-def test_an_event_keeps_every_column_as_it_arrived():
-    row = arrival("a", labels={"feature": "O'Brien\n"}, usage_date=NEXT, sub_account_id=None)
-    nothing = {"duplicate_row": rows_of(DUPLICATE, []), "correction_row": rows_of(CORRECTION, [])}
-    (found,) = run("usage/usage_event", {"arrival": arrivals([row])} | nothing)
-
-    assert found == row | {"labels": dict(row["labels"]), "quantity": quantity("1")}
 
 
 def test_the_tally_counts_each_part_from_its_own_table_by_meter():
