@@ -121,20 +121,19 @@ def _normalize_chunk(
 ) -> Rows:
     mapping.bind(engine, contract, chunk, [one.landed for one in results])
     mapping.map_records(engine, contract)
-    sql.create(
+    arrival = sql.arrow(
         engine,
-        "arrival",
         "usage/usage_arrival",
         stream=contract.stream,
         schema_version=contract.version,
         late_window_days=contract.discovery.late_window_days,
         allowed_labels=list(contract.labels.allowed),
     )
-    columns = sql.column_list(("record_id", *USAGE_ARRIVAL.sql_columns))
-    accepted = engine.execute(f"SELECT {columns} FROM arrival WHERE reject_reason IS NULL")
-    rows = lake.shaped(_in_order(accepted.to_arrow_table()), USAGE_ARRIVAL.schema)
+    engine.register("arrival", arrival)
+    accepted = _in_order(arrival.filter(pc.is_null(arrival["reject_reason"])))
+    rows = lake.shaped(accepted.select(USAGE_ARRIVAL.schema.names), USAGE_ARRIVAL.schema)
     names = {"stream": contract.stream, "version": contract.version}
-    refused = engine.execute(sql.model("usage/quarantine"), names).to_arrow_table()
+    refused = sql.arrow(engine, "usage/quarantine", **names)
     counted = [
         row
         for model in ("usage/normalize_input", "usage/normalize_count")
@@ -148,7 +147,7 @@ def _in_order(rows: pa.Table) -> pa.Table:
     numbers = rows["record_id"].to_numpy()
     if not (numbers[1:] > numbers[:-1]).all():
         rows = rows.sort_by([("record_id", "ascending"), ("meter", "ascending")])
-    return rows.drop_columns("record_id")
+    return rows
 
 
 def _count(rows: Rows, results: list[ObjectResult]) -> None:

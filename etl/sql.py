@@ -74,8 +74,17 @@ def empty(columns: Mapping[str, str]) -> str:
 
 def create(connection: duckdb.DuckDBPyConnection, table: str, name: str, **params: Any) -> None:
     """Run sql/<name>.sql into a temporary table."""
-    used = {key: value for key, value in params.items() if f"${key}" in model(name)}
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {model(name)}", used or None)
+    query = f"CREATE OR REPLACE TEMP TABLE {table} AS {model(name)}"
+    connection.execute(query, _used(name, params))
+
+
+def arrow(connection: duckdb.DuckDBPyConnection, name: str, **params: Any) -> pa.Table:
+    """Rows of sql/<name>.sql, where they leave the engine at once."""
+    return connection.execute(model(name), _used(name, params)).to_arrow_table()
+
+
+def _used(name: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    return {key: value for key, value in params.items() if f"${key}" in model(name)} or None
 
 
 def view(connection: duckdb.DuckDBPyConnection, name: str, model_name: str) -> None:
