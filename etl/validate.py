@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import judge, layout, sql, staged
+from etl import judge, layout, shown, sql, staged
 from etl.billing_contract import BillingContract
 from etl.contract import Contract
 from etl.errors import QualityError
@@ -147,19 +147,16 @@ def _violations(engine: duckdb.DuckDBPyConnection, suite: dict) -> dict[str, int
 def _message(
     engine: duckdb.DuckDBPyConnection, subject: Subject, suite: dict, failed: list[dict], docs: str
 ) -> str:
-    """Which rule, how many rows, where they came from; never a value."""
+    """A line a rule: which, how many rows, where they came from; never a value."""
     rules = {_rule(one): one["meta"] for one in suite["expectations"]}
     lines = [
-        f"{one['rule']} ({rules[one['rule']]['says']}): {one['violations']} violations"
+        f"  {one['rule']} ({rules[one['rule']]['says']}): {one['violations']} violations"
         + _lineage(engine, subject, rules[one["rule"]])
         for one in failed
     ]
     where = f"{subject.table.name} of {subject.stream}, {subject.part}"
-    return (
-        f"{where}: {len(failed)} expectations failed, nothing was published: "
-        + "; ".join(lines)
-        + f"; see {docs}"
-    )
+    head = f"{where}: {len(failed)} expectations failed, nothing was published:"
+    return "\n".join([head, *lines, f"see {docs}"])
 
 
 def _lineage(engine: duckdb.DuckDBPyConnection, subject: Subject, meta: dict) -> str:
@@ -171,7 +168,7 @@ def _lineage(engine: duckdb.DuckDBPyConnection, subject: Subject, meta: dict) ->
     found = engine.execute(
         f"SELECT {key}, {line} FROM staged WHERE {meta['bad_rows']} ORDER BY ALL LIMIT {SHOWN_ROWS}"
     ).fetchall()
-    return ", first at " + ", ".join(f"{one}:{number}" for one, number in found)
+    return ", first at " + ", ".join(f"{shown.value(one)}:{number}" for one, number in found)
 
 
 def _upload_docs(lake: Store, subject: Subject, site: Path) -> str:
