@@ -97,10 +97,16 @@ def label(text: str) -> None:
 
 
 @task(pool=ENGINE_POOL, trigger_rule=TriggerRule.ALL_DONE)
-def statement() -> dict:
-    """The page of this run's day, also where a lane failed: the others have published."""
+def statement(published: list[dict | None] | None = None) -> dict:
+    """The page of this run's day, also where a lane failed: the others have published. First the pages of
+    earlier days into which something came late."""
     from etl import pages
 
+    late = {day for one in published or () if one for day in one["landed_dates"]} - {
+        str(partition_day())
+    }
+    for day in sorted(late):
+        pages.write_statement(date.fromisoformat(day))
     return pages.write_statement(partition_day())
 
 

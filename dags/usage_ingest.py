@@ -42,7 +42,7 @@ from usage_lane import lane
 def usage_ingest():
     lanes = {stream: lane(stream) for stream in contract_streams()}
     published = [*lanes.values()]
-    announced, told = announce(published), statement()
+    announced, told = announce(published), statement(published)
     every_lane_published(published)
     published >> told
     [announced, told] >> every_object_read(lanes)

@@ -112,7 +112,8 @@ def _ingest(options: argparse.Namespace) -> int:
         done = stages.ingest(options.stream, landed, run)
         print(f"{options.stream} landed {landed}: {_shown(done)}", flush=True)
         days |= set(done["usage_dates"])
-        pages.write_statement(landed)
+        for day in sorted({str(landed), *done["landed_dates"]}):
+            pages.write_statement(date.fromisoformat(day))
         unread |= {one["key"]: one for one in stages.unread(options.stream, run)}
     for day in sorted(days):
         print(f"next: usage-export build --usage-date {day} --stream {options.stream}")

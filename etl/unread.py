@@ -18,6 +18,7 @@ from etl.errors import (
     Denied,
     NoArrival,
     ObjectChanged,
+    SourceError,
     StoreUnavailable,
     UsageError,
     Vanished,
@@ -99,6 +100,17 @@ def after(before: Iterable[Unread], read: set[str], now: Iterable[Unread]) -> li
     """The next ledger: less what was read since, and what could not be read now as it is now."""
     new = {one.key: one for one in now}
     return [one for one in before if one.key not in read | new.keys()] + list(new.values())
+
+
+def refuse(missed: dict[str, list[dict]]) -> None:
+    """SourceError with the list, by stream, where there is any."""
+    if count := sum(map(len, missed.values())):
+        lines = [f"{stream}: {line}" for stream, some in missed.items() for line in told(some)]
+        head = (
+            f"{count} landed objects were not read and stay backlog, see `usage-export status`; "
+            "the next run reads them, or run the lane again:"
+        )
+        raise SourceError("\n".join([head, *lines]))
 
 
 def told(missed: Iterable[dict]) -> list[str]:

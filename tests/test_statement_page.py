@@ -1,10 +1,11 @@
 """The page of a statement: every number as text, hostile names harmless, and the pages in the lake."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
-from etl import lookup, pages, settings, statement_page
+from etl import cli, lookup, pages, settings, statement_page
 from etl.page import exact
 from etl.settings import ROOT
 from etl.statement_points import points
@@ -12,6 +13,8 @@ from etl.store import Store
 from tests import browser
 from tests.events import DAY, evening, event, key, lines
 from tests.test_page import HOSTILE, Parsed
+
+NEXT = DAY + timedelta(days=1)
 
 
 @pytest.fixture
@@ -168,6 +171,21 @@ def test_the_pages_in_the_lake_follow_the_releases(lake, quick_judge):
     pages.write_statement(DAY)
     assert head(lake, DAY)["LastModified"] == before["LastModified"]
     assert before["ContentType"] == "text/html; charset=utf-8"
+
+
+def test_a_late_object_that_is_refused_whole_renews_the_page_of_its_day(lake, quick_judge):
+    # given a day whose page is there
+    lake.land(key(), lines(event("a", 7)), evening())
+    assert cli.main(["ingest", "app_usage", "--landed", str(DAY)]) == 0
+    assert "1 quarantined" not in text_of(page_of(lake, DAY))
+
+    # when an object comes late into it of which no record is accepted
+    lake.land(key(offset=9), lines("{"), evening(NEXT))
+    assert cli.main(["ingest", "app_usage", "--landed", str(NEXT)]) == 0
+
+    # then the page of its day says so, besides that of the day that was ingested
+    assert "2 records = 1 accepted + 1 quarantined" in text_of(page_of(lake, DAY))
+    assert page_of(lake, NEXT)
 
 
 def test_a_page_of_an_older_release_never_replaces_that_of_a_newer_one(lake):
