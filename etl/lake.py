@@ -70,8 +70,9 @@ def export(
 
 
 def writer(path: Path, table: Table) -> pq.ParquetWriter:
-    """For rows on their way between stages, in any order: what is published goes through export."""
-    return pq.ParquetWriter(path, table.schema, compression="lz4")
+    """For rows on their way between stages, cheap to write: what is published goes another way."""
+    passing = {"compression": "lz4", "write_statistics": False, "write_page_checksum": False}
+    return pq.ParquetWriter(path, table.schema, **_options(table) | passing)
 
 
 def sha256_of(path: Path) -> str:

@@ -24,8 +24,8 @@ from etl.store import Store
 from etl.tables import QUARANTINE, USAGE_ARRIVAL
 from etl.unread import Unread
 
-CHUNK_RECORDS = 60_000
-CHUNK_BYTES = 32 << 20
+CHUNK_RECORDS = 120_000  # planning the models takes as long as 8,000 records
+CHUNK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
