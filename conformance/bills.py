@@ -64,15 +64,8 @@ def _shared(samples: Path) -> list[Bill]:
         bill("aws-focus-1.2", "aws_focus", "aws/focus_1_2_generated", f"{aws}=2026-05"),
         bill("aws-focus-1.0", "aws_focus", "aws/focus_1_0", f"{aws}=2024-09"),
         _azure(samples),
-        *(
-            bill(
-                f"azure-focus-{version}", "azure_focus", f"azure/{folder}", f"billing/azure/{days}"
-            )
-            for version, folder, days in (
-                ("1.2", "focus_1_2_generated", "focus/e/20260501-20260531"),
-                ("1.0", "focus_1_0", "focus/e/20240901-20240930"),
-            )
-        ),
+        _azure_focus(samples, "1.2", "focus_1_2_generated", "2026-05-01", "2026-05-31"),
+        _azure_focus(samples, "1.0", "focus_1_0", "2024-09-01", "2024-09-30"),
         Bill("gcp", ("gcp_billing",), _below(samples / gcp, "billing/gcp/json", "*.gz"), days),
         bill(
             "gcp-focus-1.2",
@@ -98,20 +91,39 @@ def _azure(samples: Path) -> Bill:
     objects, made = {}, {}
     for view in ("Actual", "Amortized"):
         path = samples / "azure" / "ea_native" / f"EA_{view}Cost_Small.csv"
-        folder, prefix = "export/20230901-20230930/run", f"billing/azure/{view.lower()}"
-        objects[f"{prefix}/{folder}/part.csv"] = path
-        size = path.stat().st_size
-        manifest = {
-            "byteCount": size,
-            "dataRowCount": None,
-            "exportConfig": {"type": f"{view}Cost"},
-            "runInfo": {
-                "runId": f"run-{view}",
-                "submittedTime": "2023-10-01T05:00:00Z",
-                "startDate": "2023-09-01T00:00:00",
-                "endDate": "2023-09-30T00:00:00",
-            },
-            "blobs": [{"blobName": f"{folder}/part.csv", "byteCount": size, "dataRowCount": None}],
-        }
-        made[f"{prefix}/{folder}/manifest.json"] = json.dumps(manifest).encode()
+        prefix = f"billing/azure/{view.lower()}"
+        key, manifest = _described(path, f"{view}Cost", "2023-09-01", "2023-09-30")
+        objects[f"{prefix}/{key}"] = path
+        made[f"{prefix}/{Path(key).parent}/manifest.json"] = manifest
     return Bill("azure-cost", ("azure_actual", "azure_amortized"), objects, made)
+
+
+def _azure_focus(samples: Path, version: str, folder: str, first: str, last: str) -> Bill:
+    (path,) = (samples / "azure" / folder).glob("*.csv")
+    key, manifest = _described(path, "FocusCost", first, last)
+    prefix = "billing/azure/focus"
+    return Bill(
+        f"azure-focus-{version}",
+        ("azure_focus",),
+        {f"{prefix}/{key}": path},
+        {f"{prefix}/{Path(key).parent}/manifest.json": manifest},
+    )
+
+
+def _described(path: Path, dataset: str, first: str, last: str) -> tuple[str, bytes]:
+    """Where a file lies in its export, and the manifest beside it."""
+    key = f"export/{first.replace('-', '')}-{last.replace('-', '')}/run/part.csv"
+    size = path.stat().st_size
+    manifest = {
+        "byteCount": size,
+        "dataRowCount": None,
+        "exportConfig": {"type": dataset},
+        "runInfo": {
+            "runId": f"run-{dataset}-{first}",
+            "submittedTime": f"{last}T05:00:00Z",
+            "startDate": f"{first}T00:00:00",
+            "endDate": f"{last}T00:00:00",
+        },
+        "blobs": [{"blobName": key, "byteCount": size, "dataRowCount": None}],
+    }
+    return key, json.dumps(manifest).encode()

@@ -6,9 +6,8 @@ validate → publish**; then announces each month that was published as `provide
 * **Schedule**: every four hours. Where nothing new came the lane ends after `deliver`, and nothing changes.
 * **Months**: the newest complete delivery of a month replaces it whole. No month is ever shut: one that comes after
   the contract's `closes_after_days` is loaded too, and its row in `charge_restatement` is marked closed.
-* **Backfill**: *Trigger* with a month loads its newest delivery again. Same bytes, same release.
-* **If a task fails**: its message names the object or month and what to do. The other lanes go on and are announced;
-  the next run takes up what was not published. What became of each delivery: `usage-export billing deliveries`.
+* **Backfill**: *Trigger* with a month loads its newest delivery again, of one contract or all: to the same release.
+* **If a task fails**: its message says what to do; other lanes go on. Deliveries: `usage-export billing deliveries`.
 * **Alarm**: the last task fails where a contract in use had no complete delivery for its `alarm_after_hours`.
 """
 
@@ -24,9 +23,9 @@ from usage_common import (
     work_area,
 )
 
-MONTH = Param(
-    None, type=["null", "string"], pattern=r"^\d{4}-(0[1-9]|1[0-2])$", title="Month to load again"
-)
+TEXT = {"type": ["null", "string"]}
+MONTH = Param(None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$", title="Month to load again", **TEXT)
+ONLY = Param(None, enum=[None, *billing_streams()], title="Only this contract", **TEXT)
 
 
 @dag(
@@ -34,7 +33,7 @@ MONTH = Param(
     max_active_runs=1,
     tags=["billing", "ingest"],
     doc_md=__doc__,
-    params={"billing_period": MONTH},
+    params={"billing_period": MONTH, "stream": ONLY},
     **DAG_DEFAULTS,
 )
 def billing_ingest():
@@ -60,6 +59,8 @@ def deliver(stream: str, *, params=None) -> list[list[int]]:
     """Numbers of the deliveries to load, in as many lists as tasks."""
     from etl import billing
 
+    if params["stream"] not in (None, stream):
+        raise AirflowSkipException("another contract was asked for")
     found = billing.deliver(stream, work_area(), params["billing_period"])
     if not found["loads"] and not found["set_aside"]:
         raise AirflowSkipException("nothing new")

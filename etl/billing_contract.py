@@ -21,9 +21,10 @@ FOLDER = "billing"
 
 
 class BillingReader(Part):
-    """How bytes become rows of text. `null_tokens` are texts that mean no value, besides the empty one."""
+    """How bytes become rows of text. `detect`: each object is CSV, gzip CSV or Parquet, as its first bytes tell.
+    `null_tokens` are texts that mean no value, besides the empty one."""
 
-    format: Literal["csv", "parquet", "json_lines"]
+    format: Literal["csv", "parquet", "json_lines", "detect"]
     compression: Literal["gzip", "none"] = "none"
     null_tokens: tuple[str, ...] = ()
     max_object_bytes: int = Field(default=8 << 30, gt=0)

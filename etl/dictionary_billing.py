@@ -12,6 +12,8 @@ OUTCOMES = """\
 
 Why a delivery is seen only, superseded or rejected (column `reason` of `delivery`)."""
 
+READERS = {"detect": "CSV, gzip CSV or Parquet, as the first bytes of each object tell"}
+
 
 def sources(folder: Path) -> list[str]:
     """One section a billing contract."""
@@ -31,7 +33,8 @@ def _source(found: BillingContract, folder: Path) -> str:
         "Limitations": says.get("limitations", "not stated"),
         "Provider": f"`{found.provider}`",
         "Deliveries": _deliveries(found.discovery),
-        "Reader": f"`{found.reader.format}`, compression {found.reader.compression}",
+        "Reader": READERS.get(found.reader.format)
+        or f"`{found.reader.format}`, compression {found.reader.compression}",
         "Mapping": f"`sql/{found.mapping.sql}.sql`, gives `{found.mapping.emits}`",
         "Control total": f"`{found.control.cost}` by `{found.control.category}` and "
         f"`{found.control.currency}`",

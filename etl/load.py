@@ -104,11 +104,12 @@ def _charges(
             for _ in range(settings.threads)
         ]
         for number, (pinned, path) in enumerate(objects):
-            plain = text_rows.plain(path, contract.reader, folder / "object.plain")
-            columns = delivered.resolve(contract, text_rows.header(plain, contract.reader))
+            given = text_rows.detected(contract, path)
+            plain = text_rows.plain(path, given.reader, folder / "object.plain")
+            columns = delivered.resolve(given, text_rows.header(plain, given.reader))
             unknown |= set(columns.unknown)
-            chunks = _chunks(text_rows.rows(plain, contract.reader, columns.names))
-            work = partial(_map, contract, columns, found, pinned.key)
+            chunks = _chunks(text_rows.rows(plain, given.reader, columns.names))
+            work = partial(_map, given, columns, found, pinned.key)
             for mapped in side_by_side(engines, chunks, work):
                 _refuse_rows(pinned.key, mapped)
                 _write(contract, found, folder, streams, mapped.charges)

@@ -14,14 +14,29 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from etl import lake, readers
-from etl.billing_contract import BillingReader
+from etl.billing_contract import BillingContract, BillingReader
 from etl.contract import Reader
 from etl.delivery import Refused
 
 BLOCK_BYTES = 8 << 20
 HEADER_BYTES = 1 << 20
+PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 BOM = "\ufeff"
 ROW = "x_row"
+
+
+def detected(contract: BillingContract, path: Path) -> BillingContract:
+    """The contract as it stands for one object: of format and compression by its first bytes, where it leaves
+    them open."""
+    if contract.reader.format != "detect":
+        return contract
+    with path.open("rb") as file:
+        head = file.read(len(PARQUET))
+    found = {
+        "format": "parquet" if head == PARQUET else "csv",
+        "compression": "gzip" if head.startswith(GZIP) else "none",
+    }
+    return contract.model_copy(update={"reader": contract.reader.model_copy(update=found)})
 
 
 def plain(path: Path, reader: BillingReader, target: Path) -> Path:

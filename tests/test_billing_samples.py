@@ -9,6 +9,7 @@ from decimal import Decimal, localcontext
 
 import pytest
 
+from conformance.bills import bills
 from etl import billing
 from etl.errors import SettingError
 from tests.conftest import SHARED_DATA
@@ -19,8 +20,6 @@ GCP = "gcp/bigquery_nested_derived"
 FOCUS = [
     ("aws_focus", "aws/focus_1_2_generated", "billing/aws/focus/e/billing_period=2026-05"),
     ("aws_focus", "aws/focus_1_0", "billing/aws/focus/e/billing_period=2024-09"),
-    ("azure_focus", "azure/focus_1_2_generated", "billing/azure/focus/e/20260501-20260531"),
-    ("azure_focus", "azure/focus_1_0", "billing/azure/focus/e/20240901-20240930"),
     ("gcp_focus", "gcp/focus_1_2_generated", "billing/gcp/focus/e/billing_period=2026-05"),
     ("oci_focus", "oci/focus_1_0", "billing/oci/focus/e/2024/09/21"),
 ]
@@ -76,6 +75,17 @@ def test_focus_of_every_provider_and_version(lake, stream, folder, prefix):
     expected = told(path.read_bytes(), "BilledCost")
     assert source(lake, stream) == expected
     assert in_charges(lake, stream) == expected[1]
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.2"])
+def test_focus_of_azure_by_its_manifest(lake, version):
+    (found,) = [one for one in bills() if one.name == f"azure-focus-{version}"]
+    for key, body in found.landed():
+        lake.land(key, body, AT)
+    (path,) = found.objects.values()
+
+    assert ingest("azure_focus") == {"loaded"}
+    assert source(lake, "azure_focus") == told(path.read_bytes(), "BilledCost")
 
 
 def test_the_legacy_report_in_three_files(lake):

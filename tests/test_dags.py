@@ -168,8 +168,10 @@ def test_a_lane_for_every_bill_whose_failure_holds_back_no_other(dags):
 
 
 def test_a_month_is_loaded_again_through_a_form_that_knows_a_month(dags):
-    (month,) = dags["dags"]["billing_ingest"]["form"].values()
+    form = dags["dags"]["billing_ingest"]["form"]
+    month, only = form["billing_period"], form["stream"]
 
+    assert {None, "aws_cur2", "vendor_focus"} <= set(only["enum"]) and len(form) == 2
     assert month["type"] == ["null", "string"]
     assert re.search(month["pattern"], "2026-10")
     for text in ("2026-13", "2026-1", "2026-10-01", "october", ""):
