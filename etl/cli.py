@@ -14,6 +14,8 @@ from pathlib import Path
 from etl import cli_billing, shown
 from etl.errors import ContractError, SettingError, UsageError
 
+GONE = "vanished: ask its producer to deliver it again under this key"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the console script."""
@@ -215,7 +217,8 @@ def _status(_: argparse.Namespace) -> int:
     print(f"release {found['release']}, made {found['created_at'] or 'never'}")
     print(f"usage dates waiting to be built: {', '.join(found['pending']) or 'none'}")
     for stream, keys in found["backlog"].items():
-        unread = found["unread"][stream]
+        unread, there = found["unread"][stream], set(keys)
+        unread = {key: why if key in there else GONE for key, why in unread.items()}
         named = [*unread, *(key for key in keys if key not in unread)]
         print(f"{stream}: {len(named)} landed objects not read yet")
         for key in named[:10]:

@@ -54,7 +54,7 @@ NOT_READ = {
     "denied": "Object storage refuses us the object: its policy, its encryption key, or it is archived.",
     "damaged": "Size or checksum of what was read are not those of the object, each time it was read.",
     "replaced": "The object was replaced between listing and reading; the next run reads what is there now.",
-    "vanished": "The object was deleted between listing and reading.",
+    "vanished": "The object was deleted before it was read; it stays named until it is delivered again under its key.",
     "no_arrival": "The object's metadata delivered-at is not a time with a zone.",
     "batch_failed": "The task that was to read the object and others ended first: killed, out of time or failed.",
 }

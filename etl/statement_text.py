@@ -46,6 +46,7 @@ def _unread(unread: list[dict]) -> list[str]:
     lines = [f"  not read      {_n(len(unread))} objects, which a later run reads"]
     lines += [
         f"    {shown.value(one['raw_object_key'])} ({one['reason']})"
+        + (": its producer must deliver it again" if one["reason"] == "vanished" else "")
         for one in unread[:SHOWN_OBJECTS]
     ]
     rest = len(unread) - SHOWN_OBJECTS

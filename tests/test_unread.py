@@ -151,7 +151,7 @@ def test_what_was_published_of_it_stays_until_it_can_be_read(proxy, behind, undi
 
 
 @pytest.mark.parametrize("what", ["replaced", "vanished"])
-def test_what_changes_between_listing_and_reading_holds_back_no_other(behind, what):
+def test_what_changes_between_listing_and_reading_holds_back_no_other(behind, what, capsys):
     # given a run that has listed two objects, of which one is replaced or deleted before it is read
     run = "run"
     stages.extract(STREAM, DAY, run)
@@ -169,6 +169,10 @@ def test_what_changes_between_listing_and_reading_holds_back_no_other(behind, wh
         assert (quantities(behind), ledger(behind)) == ([("a", 1), ("z", 8)], [])
     else:
         assert [(row[2], row[4]) for row in ledger(behind)] == [(BAD, what)]
+        # and people are told what to do about it
+        assert f"{BAD} (vanished): its producer must deliver it again" in lookup.statement_text(DAY)
+        assert cli.main(["status"]) == 0
+        assert f"{BAD} (vanished: ask its producer to deliver it again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
