@@ -87,6 +87,8 @@ def _rows(
     marked = raised.marked(chunk, lambda some: _normalize_chunk(engine, contract, some, results))
     try:
         rows = _normalize_chunk(engine, contract, marked, results)
+    except duckdb.OperationalError:
+        raise
     except duckdb.Error:
         raise failure from None  # not for the sake of single records
     count = pc.sum(pc.equal(rows.refused["reason"], raised.REASON)).as_py() or 0
