@@ -97,6 +97,11 @@ def _gathered(
     return f"CASE WHEN len({kept}) > 0 THEN to_json(map_from_entries({kept}))::VARCHAR END"
 
 
+def column_text(contract: BillingContract, name: str, kind: str) -> str:
+    """The text of a column of this type, as text() gives it; not of one with members."""
+    return _null(contract, as_text(name, {name: kind}))
+
+
 def as_text(name: str, types: Mapping[str, str]) -> str:
     """Doubles by their shortest form; times as ISO; nested values as JSON."""
     kind, column = types[name], quoted(name)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from etl import charge_map, delivered, delivery, lake, layout, sql, text_rows
 from etl.billing_contract import BillingContract
+from etl.charge_map import Prepared
 from etl.charge_tables import CHARGE
 from etl.delivered import Columns
 from etl.delivery import LOADED, REJECTED, Delivery, Refused
@@ -109,7 +110,7 @@ def _charges(
             columns = delivered.resolve(given, text_rows.header(plain, given.reader))
             unknown |= set(columns.unknown)
             chunks = _chunks(text_rows.rows(plain, given.reader, columns.names))
-            work = partial(_map, given, columns, found, pinned.key)
+            work = partial(_map, given, columns, found, pinned.key, {})
             for mapped in side_by_side(engines, chunks, work):
                 _refuse_rows(pinned.key, mapped)
                 _write(contract, found, folder, streams, mapped.charges)
@@ -124,16 +125,22 @@ def _map(
     columns: Columns,
     found: Delivery,
     key: str,
+    prepared: dict[duckdb.DuckDBPyConnection, Prepared],
     engine: duckdb.DuckDBPyConnection,
     rows: pa.Table,
 ) -> Mapped:
+    """`prepared` keeps what each engine knows of this object."""
     try:
-        unknown = charge_map.bind(engine, contract, columns, rows)
-        made = charge_map.map_rows(engine, contract, _lineage(contract, found, key))
+        if (
+            engine not in prepared or contract.reader.format == "json_lines"
+        ):  # lines differ in names
+            known = _lineage(contract, found, key)
+            prepared[engine] = charge_map.prepare(engine, contract, columns, rows, known)
+        made = charge_map.map_rows(engine, prepared[engine], rows)
         _refuse_other_rows(contract, key, rows.num_rows, made)
         engine.register("charge_row", made)
         sums = sql.rows(engine, sql.model("charge/charge_source"))
-        return Mapped(_charged(made), sums, _problems(made), unknown)
+        return Mapped(_charged(made), sums, _problems(made), prepared[engine].bound.unknown)
     except duckdb.OperationalError:
         raise  # memory or disk, not the rows
     except duckdb.Error as error:  # its message may quote a row: it goes no further

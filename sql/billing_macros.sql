@@ -4,6 +4,9 @@
 CREATE OR REPLACE TEMP MACRO is_short_amount(text) AS
 regexp_full_match(text, '-?\d{1,6}(\.\d{1,12})?');
 
+CREATE OR REPLACE TEMP MACRO short_amount(text) AS
+try_cast(text AS DECIMAL(18,12))::DECIMAL(38,18);
+
 -- Text -> decimal(38,28) below 10^10: holds the digits of a provider's double, and rounds what lies beyond 28 places.
 CREATE OR REPLACE TEMP MACRO wide_amount(text) AS
 CASE WHEN is_short_amount(text) THEN try_cast(text AS DECIMAL(18,12))::DECIMAL(38,28)
@@ -19,11 +22,11 @@ list_transform([wide::VARCHAR], lambda text: left(text, -10)::DECIMAL(38,18)
 
 -- Text of at most 18 decimal places -> decimal(38,18) below 10^17, exactly or not at all.
 CREATE OR REPLACE TEMP MACRO exact_amount(text) AS
-CASE WHEN is_short_amount(text) THEN try_cast(text AS DECIMAL(18,12))::DECIMAL(38,18)
+CASE WHEN is_short_amount(text) THEN short_amount(text)
     WHEN is_number(text) AND abs(try_cast(text AS DECIMAL(38,18))) < 100000000000000000::DECIMAL(38,18)
     THEN try_cast(text AS DECIMAL(38,18)) END;
 
--- Whether exact_amount would round; asked of a whole column, because few columns have such digits.
+-- Whether exact_amount would round.
 CREATE OR REPLACE TEMP MACRO is_long_amount(text) AS
 CASE WHEN length(text) > 19 OR contains(text, 'e') OR contains(text, 'E')
 THEN coalesce(decimal_places(text) > 18, false) ELSE false END;

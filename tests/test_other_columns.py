@@ -6,7 +6,7 @@ from datetime import datetime
 import pyarrow as pa
 import pytest
 
-from etl import billing, billing_contract, charge_map, delivered, sql
+from etl import billing, billing_contract, charge_text, delivered, sql
 from etl.settings import ROOT
 from tests.bills import bill, land, line, mapped
 from tests.models import plain_engine
@@ -93,7 +93,7 @@ def test_members_of_a_structure_in_parquet_are_kept_with_their_path():
     engine = plain_engine()
 
     columns = delivered.resolve(contract, rows.column_names[:-1])
-    unknown = charge_map.bind(engine, contract, columns, rows)
+    unknown = charge_text.bind(engine, contract, columns, rows).unknown
     (row,) = sql.rows(engine, "SELECT x_row.other_columns AS x_other_columns FROM raw")
 
     kept = row["x_other_columns"]
