@@ -83,6 +83,12 @@ def map_rows(engine: duckdb.DuckDBPyConnection, prepared: Prepared, rows: pa.Tab
     """What became of rows as text_rows gives them, in their order."""
     charge_text.give(engine, prepared.bound, rows)
     made = engine.execute(prepared.query).to_arrow_table()
+    others = charge_text.others(engine, prepared.bound, rows)
+    if others is not None:
+        place = made.column_names.index(charge_text.OTHERS)
+        same = made[ROW] == rows[ROW]
+        mine = others if same else others.take(pc.index_in(made[ROW], rows[ROW]))
+        made = made.set_column(place, charge_text.OTHERS, mine)
     numbers = made[ROW].combine_chunks()
     in_order = pc.all(pc.less(numbers[:-1], numbers[1:]), skip_nulls=False).as_py()
     return made if in_order else made.sort_by(ROW)

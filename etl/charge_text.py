@@ -52,15 +52,15 @@ def bind(
     types = {
         row["column_name"]: row["column_type"] for row in sql.rows(engine, "DESCRIBE delivered")
     }
-    others = other_columns.find(engine, contract, columns, rows, types)
+    found = other_columns.find(engine, contract, columns, rows, types)
     often = _repeated(contract, columns, rows.schema, types)
-    bound = Bound(often, others.map, _other_columns(contract, columns, rows.schema), others.unknown)
+    bound = Bound(often, found.map, _other_columns(contract, columns, rows.schema), found.unknown)
     give(engine, bound, rows)
     visible = [one for one in contract.properties if _is_visible(one)]
     texts = {one.name: text(contract, one, columns, types) for one in visible}
     chosen = [f"{value} AS {quoted(name)}" for name, value in texts.items()]
     read = [_typed(name) for pairs in often.values() for name, _ in pairs]
-    other = quoted(_typed(OTHERS)) if bound.other_columns else others.map
+    other = "NULL::MAP(VARCHAR, VARCHAR)" if bound.other_columns else found.map
     given = ", ".join([ROW, *chosen, *map(quoted, read), f"{other} AS {OTHERS}"])
     engine.execute(f"CREATE OR REPLACE TEMP VIEW given AS SELECT {given} FROM delivered")
     present = [one for one in visible if texts[one.name] != "NULL::VARCHAR"]
@@ -75,11 +75,16 @@ def give(engine: duckdb.DuckDBPyConnection, bound: Bound, rows: pa.Table) -> Non
     for (value, _), pairs in bound.repeated.items():
         columns = repeated.read(engine, value, [rows[name] for _, name in pairs])
         read |= dict(zip([name for name, _ in pairs], columns, strict=True))
-    if bound.other_columns:
-        read[OTHERS] = repeated.read_rows(engine, bound.others, bound.other_columns, rows)
     for name, column in read.items():
         rows = rows.append_column(_typed(name), column)
     engine.register("delivered", rows)
+
+
+def others(engine: duckdb.DuckDBPyConnection, bound: Bound, rows: pa.Table) -> pa.Array | None:
+    """x_other_columns of rows, where `raw` does not hold them: a map takes long through the engine."""
+    if not bound.other_columns:
+        return None
+    return repeated.read_rows(engine, bound.others, bound.other_columns, rows)
 
 
 def _repeated(
