@@ -109,13 +109,21 @@ def _map(contract: BillingContract, texts: Mapping[str, str]) -> str:
     """Name to text, without empty ones, and of objects without the keys that the contract drops."""
     if not texts:
         return "NULL::MAP(VARCHAR, VARCHAR)"
-    pairs = ", ".join(
-        f"{{'key': {quote(name)}, 'value': {text}}}" for name, text in sorted(texts.items())
-    )
-    listed = f"[{pairs}]"
-    if hidden := dropped.anywhere(contract):
-        value = f"without_people(given_pair.value, {quote(hidden)})"
-        listed = f"list_transform({listed}, lambda given_pair: {{'key': given_pair.key, 'value': {value}}})"
+    names = ", ".join(map(quote, sorted(texts)))
+    values = ", ".join(text for _, text in sorted(texts.items()))
+    listed = _without_people(f"[{values}]", dropped.anywhere(contract))
     empty = ", ".join(map(quote, ("", "{}", "[]", *contract.reader.null_tokens)))
-    some = f"list_filter({listed}, lambda pair: pair.value NOT IN ({empty}))"
+    some = f"list_filter(list_zip([{names}], {listed}), lambda pair: pair[2] NOT IN ({empty}))"
     return f"list_transform([{some}], lambda kept: CASE WHEN len(kept) > 0 THEN map_from_entries(kept) END)[1]"
+
+
+def _without_people(values: str, pattern: str | None) -> str:
+    """Most rows hold nothing that matches: they are asked once, not once a value."""
+    if not pattern:
+        return values
+    joined = "array_to_string(given_values, ' ')"
+    return (
+        f"list_transform([{values}], lambda given_values: CASE WHEN regexp_matches({joined}, {quote(pattern)}) "
+        f"OR contains({joined}, '\\u') THEN list_transform(given_values, lambda given_value: "
+        f"without_people(given_value, {quote(pattern)})) ELSE given_values END)[1]"
+    )
