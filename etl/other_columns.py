@@ -19,6 +19,7 @@ from etl.delivery import Refused
 from etl.privacy import quote
 
 Path = tuple[str, ...]
+NUL = "\0"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def find(
         for one in contract.properties
         if is_extra(one)
     }
-    kept = {name: found[name] for name in delivered.kept(contract, found)}
+    named = [name for name in found if NUL not in name]  # no SQL can ask for it
+    kept = {name: found[name] for name in delivered.kept(contract, named)}
     return Others(_map(contract, kept | own), frozenset(found))
 
 

@@ -77,13 +77,16 @@ def test_members_of_a_json_line_that_nobody_names_are_kept_with_their_path():
         "tags": [{"key": "a", "value": "b"}],
         "void": None,
         "odd/~name": "x",
+        "it's": 1,
+        "\0": 1,
     }
 
     (kept,) = others("gcp_billing", given)
 
     names = {"project.number": "7", "price": '{"tier":1}', "odd/~name": "x"}
     assert {name: kept.get(name) for name in names} == names
-    assert json.loads(kept["tags"]) == given["tags"] and "void" not in kept
+    assert json.loads(kept["tags"]) == given["tags"]
+    assert kept["it's"] == "1" and not {"void", "\0"} & kept.keys()
 
 
 def test_members_of_a_structure_in_parquet_are_kept_with_their_path():
