@@ -1,7 +1,8 @@
-"""Runs of one DAG by the real task runner, each started by a form, in a process that stays for the next one.
+"""Runs of the DAGs by the real task runner, in a process that stays for the next one: it takes seconds to start.
 
 `python -m tests.dag_runs DAG` reads a form (JSON) a line and answers each with a line `RUN {…}`: the state of the run,
-and of each task its states and what it returned. Airflow configures itself at import: hence a process of its own.
+and of each task its states and what it returned. Without a DAG, a line is landed dates for the embedded runner, and
+the answer its code. Airflow configures itself at import: hence a process of its own.
 """
 
 import json
@@ -10,18 +11,23 @@ import sqlite3
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from deploy.embedded.environment import ROOT, environment, keep_secrets
+from etl import judge
+from tests.conftest import decide
+
+JUDGE = judge.judge
 
 
 class Runs:
     """The process, and the Airflow database and folder of one test."""
 
-    def __init__(self, dag_id: str, lake, object_store, folder: Path, **settings: str) -> None:
+    def __init__(self, dag_id: str | None, lake, object_store, folder: Path, **settings: str):
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "tests.dag_runs", dag_id],
+            [sys.executable, "-W", "ignore", "-m", "tests.dag_runs", *filter(None, [dag_id])],
             env=environment(folder, keep_secrets(folder), object_store) | lake.settings | settings,
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -61,20 +67,38 @@ def states(run: dict) -> dict[str, int]:
     return {state: every.count(state) for state in every}
 
 
-def main(dag_id: str) -> None:
+def main(dag_id: str | None = None) -> None:
+    act = by_form(dag_id) if dag_id else by_landed_dates
+    for line in sys.stdin:
+        print("\nRUN " + json.dumps(act(**json.loads(line))), flush=True)
+
+
+def by_landed_dates(landed: list[str], judged: bool) -> dict:
+    """What `make run` does; `judged` by Great Expectations, or as quick_judge does."""
+    from deploy.embedded import runner
+
+    judge.judge = JUDGE if judged else decide
+    return {"code": runner.main(landed)}
+
+
+def by_form(dag_id: str) -> Callable[..., dict]:
     from unittest.mock import patch
 
     from deploy.embedded.runner import _dag_bag
 
+    judge.judge = decide
     warnings.simplefilter("ignore")
     dag = _dag_bag().dags[dag_id]
     for task in dag.tasks:
         task.retries = 0  # nothing else runs beside this process: what fails now fails again
     logging.disable(logging.WARNING)
-    for form in sys.stdin:
+
+    def run(**form: object) -> dict:
         with patch("airflow.serialization.definitions.dag.SerializedDAG.clear_dags"):
-            run = dag.test(logical_date=None, run_conf=json.loads(form))
-        print("\nRUN " + json.dumps({"state": str(run.state), "tasks": tasks(run)}), flush=True)
+            made = dag.test(logical_date=None, run_conf=form)
+        return {"state": str(made.state), "tasks": tasks(made)}
+
+    return run
 
 
 def tasks(run) -> dict:
@@ -91,4 +115,4 @@ def tasks(run) -> dict:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
