@@ -2,11 +2,11 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from etl.store import Pinned
-from etl.tally import Tally
+from etl.tally import DIGITS, Tally
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,10 @@ class Count:
     quantity_refused: Decimal = Decimal(0)
 
     def add(self, row: dict) -> None:
-        for name, value in row.items():
-            if name in self.__dataclass_fields__:
-                setattr(self, name, getattr(self, name) + (value or 0))
+        with localcontext(prec=DIGITS):
+            for name, value in row.items():
+                if name in self.__dataclass_fields__:
+                    setattr(self, name, getattr(self, name) + (value or 0))
 
 
 @dataclass

@@ -190,14 +190,13 @@ def _records(
 
 def _chunks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
+    rows = size_bytes = 0
     for table in tables:
         waiting.append(table)
-        if (
-            sum(t.num_rows for t in waiting) >= CHUNK_RECORDS
-            or sum(t.nbytes for t in waiting) >= CHUNK_BYTES
-        ):
+        rows, size_bytes = rows + table.num_rows, size_bytes + table.nbytes
+        if rows >= CHUNK_RECORDS or size_bytes >= CHUNK_BYTES:
             yield pa.concat_tables(waiting)
-            waiting = []
+            waiting, rows, size_bytes = [], 0, 0
     if waiting:
         yield pa.concat_tables(waiting)
 

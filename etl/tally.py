@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pyarrow as pa
 
@@ -11,6 +11,7 @@ from etl.errors import OutOfBalance
 from etl.tables import TALLY
 
 ZERO = Decimal(0)
+DIGITS = 38  # of a quantity, and so of a sum: Python's own 28 would round it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +51,9 @@ class Tally:
                 self.quantity_quarantined,
                 self.quantity_voided,
             )
-            self._balance(
-                f"{self.meter} in {self.unit}",
-                self.quantity_in or ZERO,
-                sum(q or ZERO for q in kept),
-            )
+            with localcontext(prec=DIGITS):
+                accounted = sum(q or ZERO for q in kept)
+            self._balance(f"{self.meter} in {self.unit}", self.quantity_in or ZERO, accounted)
 
     def _balance(self, what: str, came: int | Decimal, accounted: int | Decimal) -> None:
         if came != accounted:

@@ -82,8 +82,11 @@ def read(data: bytes) -> None:
     if chosen.compression == "gzip" and data[0] & 0x80:
         half = len(body) // 2
         body = gzip.compress(body[:half]) + gzip.compress(body[half:])
-    readers.BLOCK_BYTES = 64  # so that lines cross blocks
-    table = _records(body, chosen)
+    whole, readers.BLOCK_BYTES = readers.BLOCK_BYTES, 64  # so that lines cross blocks
+    try:
+        table = _records(body, chosen)
+    finally:
+        readers.BLOCK_BYTES = whole
     if table is None:
         return
     rows = table.to_pylist()

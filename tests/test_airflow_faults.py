@@ -78,22 +78,11 @@ def kill(started: subprocess.Popen) -> None:
     started.wait()
 
 
-@pytest.fixture(scope="module")
-def database(object_store, tmp_path_factory) -> Path:
-    """Airflow's database, made once: that takes longer than a run."""
-    folder = tmp_path_factory.mktemp("database")
-    env = environment(folder, keep_secrets(folder), object_store)
-    command = [sys.executable, "-W", "ignore", "-m", "deploy.embedded.prepare"]
-    subprocess.run(command, env=env, cwd=ROOT, check=True)
-    return folder / "airflow" / "airflow.db"
-
-
 @pytest.fixture
-def stack(lake, object_store, database, tmp_path) -> Iterator[Stack]:
+def stack(lake, object_store, tmp_path) -> Iterator[Stack]:
     contracts = tmp_path / "contracts"
     shutil.copytree(ROOT / "contracts" / STREAM, contracts / STREAM)
     env = environment(tmp_path, keep_secrets(tmp_path), object_store) | lake.settings
-    shutil.copyfile(database, tmp_path / "airflow" / "airflow.db")
     with fault_proxy.running(object_store.endpoint) as proxy:
         lake.land(key(), lines(event("a", 1), "{"), evening())
         lake.land(BAD, lines(event("b", 2), event("b", 2)), evening())

@@ -8,13 +8,14 @@ import pytest
 
 from etl import cli
 from tests.bills import bill, land, line
-from tests.conftest import Lake
+from tests.conftest import Lake, decide
 
 
 @pytest.fixture(scope="module")
 def said(object_store):
     """Two deliveries of a month, loaded by commands alone; what they printed."""
     with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("etl.judge.judge", decide)
         lake, printed = Lake(object_store, "cli-billing", monkeypatch), io.StringIO()
         with contextlib.redirect_stdout(printed):
             land(lake, "one.csv", bill(line(Extra="x"), line(Extra="y")), datetime(2026, 10, 20))

@@ -22,7 +22,7 @@ from tests.test_kill import (
     published,
 )
 
-SWEEPS = 4  # without an end, two workers would never get anywhere
+SWEEPS = 2  # without an end, two workers would never get anywhere
 LOSES = ("StaleInput: ", "Vanished: get ")  # published over or swept; swept before it was judged
 
 
@@ -35,9 +35,11 @@ def drills():
         one.process.wait()
 
 
-@pytest.fixture
-def alone(lake, drills) -> Lake:
+@pytest.fixture(scope="module")
+def alone(object_store, drills) -> Lake:
     """The lake as one worker makes it; the two share its landing."""
+    with pytest.MonkeyPatch.context() as patch:
+        lake = Lake(object_store, "concurrent", patch)
     for n, day in enumerate((DAY, NEXT)):
         made = [event(f"e{n}-{i}", i, at=f"{day}T{i:02}:00:00Z") for i in range(1, 20)]
         lake.land(key(day), lines(*made, event("again", 3)), evening(day))
@@ -47,10 +49,9 @@ def alone(lake, drills) -> Lake:
 
 
 @pytest.fixture
-def shared(alone, object_store, monkeypatch) -> Lake:
-    made = Lake(object_store, f"{alone.name}-shared", monkeypatch)
-    made.settings["USAGE_EXPORT_LANDING"] = alone.settings["USAGE_EXPORT_LANDING"]
-    return made
+def shared(alone, lake) -> Lake:
+    lake.settings["USAGE_EXPORT_LANDING"] = alone.settings["USAGE_EXPORT_LANDING"]
+    return lake
 
 
 def test_two_workers_on_the_same_dates_make_what_one_makes(drills, alone, shared):

@@ -10,7 +10,7 @@ import pytest
 
 from etl import cli, stages
 from tests import fault_proxy
-from tests.conftest import Lake
+from tests.conftest import Lake, decide
 from tests.events import DAY, evening, event, key, lines
 from tests.fault_proxy import Fault
 
@@ -20,15 +20,24 @@ INGEST = ["ingest", "app_usage", "--landed", str(DAY)]
 BUILD = ["build", "--usage-date", str(DAY)]
 
 
+@pytest.fixture(scope="module")
+def template(object_store) -> Lake:
+    """A lake with one date published, and another object that waits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("etl.judge.judge", decide)
+        lake = Lake(object_store, "environment-faults", patch)
+        lake.land(key(), lines(*(event(f"e{n}", n) for n in range(1, 20))), evening())
+        lake.run("app_usage", DAY)
+        lake.land(key(offset=100), lines(*(event(f"f{n}", n) for n in range(1, 20))), evening())
+    return lake
+
+
 @pytest.fixture
-def ready(lake, monkeypatch) -> Lake:
-    """A lake with one date published, and another object that waits; retries do not sleep."""
+def ready(template, lake, monkeypatch) -> Lake:
+    """A copy of that lake, for one test alone; retries do not sleep."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
     monkeypatch.setattr("etl.refusal.ATTEMPTS", 2)
-    lake.land(key(), lines(*(event(f"e{n}", n) for n in range(1, 20))), evening())
-    lake.run("app_usage", DAY)
-    lake.land(key(offset=100), lines(*(event(f"f{n}", n) for n in range(1, 20))), evening())
-    return lake
+    return lake.copy_of(template)
 
 
 @pytest.fixture

@@ -26,12 +26,13 @@ def test_seconds_of_fuzzing_find_nothing_and_reach_code_of_every_target(tmp_path
 def test_a_record_that_a_reader_loses_is_a_finding(monkeypatch):
     from fuzz import targets
 
-    whole = readers._line_table
+    whole, block_bytes = readers._line_table, readers.BLOCK_BYTES
     monkeypatch.setattr(readers, "_line_table", lambda *given: whole(*given)[1:])
 
     targets.read(b'\x00{"a":1}\n{"a":2}')  # another way reads it
     with pytest.raises((AssertionError, ValueError)):
         targets.read(b'\x00\n{"a":1}\n{"a":2}')
+    assert block_bytes == readers.BLOCK_BYTES, "what it sets for itself is not left to others"
 
 
 def test_a_mutation_stays_within_its_size_and_is_the_same_for_the_same_seed(monkeypatch):

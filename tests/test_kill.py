@@ -52,9 +52,11 @@ def drill() -> Iterator[Drill]:
     made.process.wait()
 
 
-@pytest.fixture
-def undisturbed(lake, drill) -> tuple[Lake, list]:
+@pytest.fixture(scope="module")
+def undisturbed(object_store, drill) -> tuple[Lake, list]:
     """A lake of two landed dates with a repeat, a void and a late record; and the steps that made it."""
+    with pytest.MonkeyPatch.context() as patch:
+        lake = Lake(object_store, "undisturbed", patch)
     first = [event(f"e{n}", n, at=f"{DAY}T{n:02}:00:00Z") for n in range(1, 20)]
     lake.land(key(DAY), lines(*first), evening(DAY))
     late = [first[3], void("e5", at=f"{NEXT}T01:00:00Z"), event("late", 7), '{"broken']

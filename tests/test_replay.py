@@ -69,15 +69,7 @@ def wrong(template, lake, contracts, monkeypatch, object_store) -> Lake:
 
 
 def copied(object_store, template: Lake, name: str, contracts, monkeypatch) -> Lake:
-    lake = opened(object_store, name, contracts, monkeypatch)
-    for bucket in ("landing", "lake"):
-        found = lake.client.list_objects_v2(Bucket=bucket, Prefix=f"{template.name}/")
-        for one in found["Contents"]:
-            target = one["Key"].replace(template.name, name, 1)
-            if "/_work/" not in target:
-                source = {"Bucket": bucket, "Key": one["Key"]}
-                lake.client.copy_object(Bucket=bucket, Key=target, CopySource=source)
-    return lake
+    return opened(object_store, name, contracts, monkeypatch).copy_of(template)
 
 
 def replayed(dry_run: bool, reason: str = REASON, last: date = NEXT, run: str = "r") -> dict:

@@ -14,6 +14,8 @@ from etl import contract, discovery
 from etl.layout import stream_names
 from etl.settings import ROOT
 
+pytestmark = pytest.mark.usefixtures("quick_judge")
+
 SAMPLES = Path(__file__).parent / "samples"
 
 

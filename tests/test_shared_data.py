@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Lake
+from tests.conftest import Lake, decide
 
-pytestmark = pytest.mark.shared_data
+pytestmark = [pytest.mark.shared_data, pytest.mark.usefixtures("quick_judge")]
 STREAM = {"cloudevents": "app_usage", "s3_access": "s3_access"}
 
 
 @pytest.fixture(scope="module")
 def synthetic(object_store, shared_data):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("etl.judge.judge", decide)
         lake = Lake(object_store, f"synthetic-{os.getpid()}", patch)
         for part in ("topics", "s3logs"):
             land(lake, shared_data / "synthetic" / "bucket", part)
