@@ -13,7 +13,7 @@ STREAMS = ("app_usage", "cloudtrail", "s3_access")
 
 
 def test_the_sample_comes_out_exactly(lake):
-    made = generate(7, date(2026, 11, 18), 3)
+    made = generate(7, date(2026, 11, 18), 2)
     land(made, "landing", f"{lake.name}/", lake.client)
 
     for stream in STREAMS:
