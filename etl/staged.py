@@ -3,10 +3,11 @@
 A staged file that no release names is invisible; a rerun makes the same file under the same key.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -31,6 +32,7 @@ class Staged:
     contract: str
     key_id: str  # of the pseudonyms
     tables: Changes = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
 
     def add(
         self,
@@ -41,7 +43,7 @@ class Staged:
         inputs: tuple[str, ...] = (),
     ) -> Entry | None:
         """Write the rows of `query` as the only file of a partition; no rows remove the partition."""
-        file = lake.export(engine, query, table, self.folder / "export.parquet")
+        file = lake.export(engine, query, table, self._scratch("export"))
         if file is None:
             self.remove(table, layout.partition(partition))
             return None
@@ -50,7 +52,7 @@ class Staged:
 
     def in_order(self, table: Table, rows: Iterable[pa.Table]) -> lake.File:
         """A file of rows that come in the table's total order; nothing is sorted, and nothing is staged yet."""
-        stream = lake.Stream(self.folder / "in-order.parquet", table)
+        stream = lake.Stream(self._scratch("in-order"), table)
         with closing(ahead(rows)) as ready:
             for some in ready:
                 stream.write(some)
@@ -83,13 +85,17 @@ class Staged:
         """A small table as the only file of a partition; no rows remove it."""
         if not rows.num_rows:
             return self.remove(table, layout.partition(partition))
-        stream = lake.Stream(self.folder / "rows.parquet", table)
+        stream = lake.Stream(self._scratch("rows"), table)
         stream.write(rows.sort_by([(name, "ascending") for name in table.order]))
         self.add_file(table, stream.close(), partition)
         return None
 
     def remove(self, table: Table, name: str) -> None:
         self.tables.setdefault(table.name, {})[name] = None
+
+    def _scratch(self, name: str) -> Path:
+        """Never the same twice: the engine may take a file for the one that it read before at its path."""
+        return self.folder / f"{name}-{next(self.numbers)}.parquet"
 
 
 def control_totals(engine: duckdb.DuckDBPyConnection, table: Table, path: Path) -> dict[str, str]:
