@@ -31,6 +31,8 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
                 "temp_directory": spill,
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
+                # it may give pages of a file that has been replaced under its name, as scratch files are
+                "enable_external_file_cache": "false",
             }
         )
         try:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -281,6 +283,19 @@ def content(lake, threads: str, objects_a_batch: int, monkeypatch, backfill: boo
         }
         for table, partitions in tables.items()
     }
+
+
+def test_the_engine_keeps_nothing_of_a_file_that_may_be_replaced_under_its_name(tmp_path):
+    """Its cache now and then gave pages of the file before, or failed on them."""
+    path = tmp_path / "export.parquet"
+    with sql.connect(environment.from_environment(ENVIRONMENT)) as engine:
+        for n in range(5):
+            pq.write_table(pa.table({"n": [n] * 200_000}), path, compression="zstd")
+            assert (
+                sql.rows(engine, f"SELECT sum(n)::BIGINT AS n FROM '{path}'")[0]["n"] == n * 200_000
+            )
+            path.unlink()
+        assert sql.rows(engine, "FROM duckdb_external_file_cache()") == []
 
 
 def normalized(folder, objects: list[list]) -> tuple[list, list[dict], list[dict]]:
