@@ -260,7 +260,9 @@ def test_a_failed_validation_shows_which_expectation_how_many_rows_and_where(pag
     assert stack.release() == before
 
 
+@pytest.mark.soak
 def test_another_backfill_of_the_same_day_changes_nothing(backfilled):
+    """Without a scheduler test_airflow_day shows the same, object by object."""
     first, before = backfilled.release(), backfilled.runs("usage_build")
 
     backfilled.call("/api/v2/backfills", asked("completed", DAYS[0]))
