@@ -28,7 +28,7 @@ from etl.settings import Settings
 from etl.staged import Staged
 from etl.store import Pinned, Store
 
-CHUNK_ROWS = 40_000
+CHUNK_ROWS = 25_000
 SHOWN_ROWS = 5
 Objects = list[tuple[Pinned, Path]]
 

@@ -18,7 +18,7 @@ from etl.billing_contract import BillingContract, BillingReader
 from etl.contract import Reader
 from etl.delivery import Refused
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 HEADER_BYTES = 1 << 20
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 BOM = "\ufeff"
