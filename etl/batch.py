@@ -60,7 +60,7 @@ def load(work: Work, plan: dict, folder: Path) -> Read:
     for number in range(len(plan["batches"])):
         mine = objects(plan, number)
         body = work.find(_folder(number), RESULTS)
-        if body is None or _keys(body) != {(one.pinned.key, one.pinned.etag) for one in mine}:
+        if body is None or not _of_these(body, mine):
             read.unread += _failed(mine, f"batch {number} was not read: see the log of its task")
             continue
         read.results += [manifest.result_from_json(one) for one in body["results"]]
@@ -92,10 +92,17 @@ def _failed(objects: Iterable[Landed], said: str) -> list[Unread]:
     ]
 
 
-def _keys(body: dict) -> set[tuple[str, str]]:
-    """Of the objects that results speak of: those of an earlier plan of the same run are not ours."""
-    pinned = [(one["landed"]["key"], one["landed"]["etag"]) for one in body["results"]]
-    return {*pinned, *((one["key"], one["etag"]) for one in body["unread"])}
+def _of_these(body: dict, mine: list[Landed]) -> bool:
+    """Whether results speak of exactly these objects, read as they are planned now: those of an earlier plan of
+    the same run may have another arrival, and then their rows another place."""
+    planned = {(one.pinned.key, one.pinned.etag): one for one in mine}
+    read = {_key(one["landed"]): manifest.from_json(one["landed"]) for one in body["results"]}
+    missed = {_key(one) for one in body["unread"]}
+    return planned.keys() == read.keys() | missed and read.items() <= planned.items()
+
+
+def _key(one: dict) -> tuple[str, str]:
+    return one["key"], one["etag"]
 
 
 def _folder(number: int) -> str:

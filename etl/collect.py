@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl import carried, lake, sql, tally, unread
+from etl import carried, lake, manifest, sql, tally, unread
 from etl.batch import Read
 from etl.contract import Contract
 from etl.manifest import ObjectResult
@@ -56,7 +56,7 @@ def collect(
         for landed in days:
             mine = [one for one in read.results if one.landed.landed_date == landed]
             ours = [one for one in tallies if one.date == landed]
-            _stage_arrivals(engine, contract, base, landed, read.accepted, staged)
+            _stage_arrivals(engine, contract, base, landed, read, staged)
             _stage_ledgers(engine, contract, landed, mine, ours, staged)
             rows = sum(one.rows for one in mine) + carried.rows(engine, landed)
             tallies.append(_conserved(contract, landed, rows, staged))
@@ -70,10 +70,10 @@ def _arrival(contract: Contract) -> str:
     if contract.identity.scope != "object_first":
         return "SELECT * FROM accepted"
     return """
-        SELECT * REPLACE (
+        SELECT * EXCLUDE (nth) REPLACE (
             sha256(record_key || chr(31) || nth) AS record_key,
             sha256(sha256(record_key || chr(31) || nth) || chr(31) || meter) AS idempotency_key
-        ) EXCLUDE (nth)
+        )
         FROM (
             SELECT *, dense_rank() OVER (PARTITION BY raw_object_key, record_key ORDER BY raw_line) AS nth
             FROM accepted
@@ -85,7 +85,7 @@ def _stage_arrivals(
     contract: Contract,
     base: Release,
     landed: date,
-    accepted: list[Path],
+    read: Read,
     staged: Staged,
 ) -> None:
     """Most rows of a landed date belong to one usage date: they are copied, as they come in its order. What
@@ -96,13 +96,17 @@ def _stage_arrivals(
         "SELECT usage_date, count(*) AS rows FROM arrival WHERE landed_date = ? GROUP BY ALL ORDER BY ALL",
         [landed],
     )
-    as_read = contract.identity.scope != "object_first" and not carried.rows(engine, landed)
+    as_read = (
+        contract.identity.scope != "object_first"
+        and not carried.rows(engine, landed)
+        and manifest.in_order([one.landed for one in read.results])
+    )
     for row in found:
         day = row["usage_date"]
         partition = {"stream": contract.stream, "usage_date": day, "landed_date": landed}
         rows = f"arrival WHERE landed_date = '{landed}' AND usage_date = '{day}'"
         if as_read and 2 * row["rows"] > sum(one["rows"] for one in found):
-            file = staged.in_order(USAGE_ARRIVAL, _of_date(accepted, landed, day))
+            file = staged.in_order(USAGE_ARRIVAL, _of_date(read.accepted, landed, day))
             totals = control_totals(engine, USAGE_ARRIVAL, file.path)
             staged.add_file(USAGE_ARRIVAL, file, partition, (), totals)
         else:

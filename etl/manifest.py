@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, localcontext
+from itertools import pairwise
 from typing import Any
 
 from etl.store import Pinned
@@ -44,6 +45,10 @@ BATCH_OBJECTS = 1000
 def order(one: Landed) -> tuple[date, datetime, str]:
     """In which objects are read: that of their rows in usage_arrival."""
     return one.landed_date, one.pinned.delivered_at, one.pinned.key
+
+
+def in_order(objects: list[Landed]) -> bool:
+    return all(order(one) < order(other) for one, other in pairwise(objects))
 
 
 def batches(objects: list[Landed]) -> list[tuple[int, int]]:

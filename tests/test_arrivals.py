@@ -7,11 +7,12 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
-from etl import contract, extract, manifest, settings
+from etl import contract, extract, manifest, settings, stages
 from etl.errors import SettingError
 from etl.settings import ROOT
 from etl.store import Store
 from etl.tables import USAGE_ARRIVAL, USAGE_EVENT
+from etl.work import begin
 from tests.events import DAY, adjust, evening, event, key, lines, void
 
 pytestmark = pytest.mark.usefixtures("quick_judge")
@@ -342,11 +343,56 @@ def test_files_hold_their_rows_in_the_order_of_their_table_whatever_was_read_fir
     lake.land(key(NEXT, offset=3), lines(event("c"), late[4], event("d")), evening())
     lake.run("app_usage", DAY, NEXT)
 
-    for table in (USAGE_ARRIVAL, USAGE_EVENT):
-        for entry in lake.release().partitions(table.name).values():
-            (file,) = entry["files"]
-            rows = pq.read_table(io.BytesIO(lake.read(file["key"]))).to_pylist()
-            assert rows == sorted(rows, key=lambda row: [row[name] for name in table.order])
+    expect_order(lake, USAGE_ARRIVAL, USAGE_EVENT)
     assert lake.rows("FROM usage_event EXCEPT FROM usage_arrival") == []
     (count,) = lake.rows("SELECT count(*) AS n FROM usage_event")
     assert count["n"] == len(late) + len(early) + 2
+
+
+def test_a_source_that_repeats_identities_in_an_object_keeps_them_all_and_none_from_another(
+    lake, tmp_path, monkeypatch
+):
+    text = (ROOT / "contracts/app_usage/1.0.0.yaml").read_text()
+    (tmp_path / "app_usage").mkdir()
+    (tmp_path / "app_usage/1.0.0.yaml").write_text(
+        text.replace("scope: global", "scope: object_first")
+    )
+    monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(tmp_path))
+    lake.land(key(offset=1), lines(event("a"), event("b"), event("a"), event("c")), evening())
+    lake.land(key(offset=2), lines(event("a"), event("a"), event("b"), event("a")), evening())
+    lake.run("app_usage", DAY)
+
+    found = lake.rows("SELECT source_event_id AS id, raw_object_key AS key FROM usage_event")
+    assert sorted((row["id"], row["key"]) for row in found) == [
+        *[("a", key(offset=1))] * 2,
+        ("a", key(offset=2)),
+        ("b", key(offset=1)),
+        ("c", key(offset=1)),
+    ]
+    expect_order(lake, USAGE_ARRIVAL, USAGE_EVENT)
+
+
+def test_a_plan_in_another_order_gives_the_same_files(lake):
+    """As one is that was made before an upgrade and is collected after it."""
+    lake.land(key(offset=1), lines(event("late")), evening(minute=9))
+    lake.land(key(offset=2), lines(event("early")), evening(minute=1))
+    stages.extract("app_usage", DAY, "run")
+    work = begin("app_usage", "run")
+    plan = work.load("manifest.json")
+    work.save(plan | {"objects": plan["objects"][::-1]}, "manifest.json")
+    stages.normalize("app_usage", "run", 0)
+    stages.collect("app_usage", "run")
+    stages.validate_arrivals("app_usage", "run")
+    stages.publish_arrivals("app_usage", "run")
+
+    expect_order(lake, USAGE_ARRIVAL)
+
+
+def expect_order(lake, *tables) -> None:
+    for table in tables:
+        entries = lake.release().partitions(table.name).values()
+        assert entries
+        for entry in entries:
+            (file,) = entry["files"]
+            rows = pq.read_table(io.BytesIO(lake.read(file["key"]))).to_pylist()
+            assert rows == sorted(rows, key=lambda row: [row[name] for name in table.order])

@@ -282,12 +282,16 @@ def test_a_command_of_which_every_batch_raises_names_all_it_did_not_read(
     assert len(stream["landed"]["unread"]) == 2
 
 
-def test_what_an_earlier_plan_of_the_same_run_left_is_not_taken_for_a_batch(behind, monkeypatch):
+@pytest.mark.parametrize(("quantity", "minute"), [(8, 0), (1, 30)], ids=["bytes", "arrival"])
+def test_what_an_earlier_plan_of_the_same_run_left_is_not_taken_for_a_batch(
+    behind, monkeypatch, quantity, minute
+):
     monkeypatch.setattr(manifest, "BATCH_OBJECTS", 1)
     run = "run"
+    behind.land(BAD, lines(event("z", 1)), evening())
     stages.extract(STREAM, DAY, run)
     stages.normalize(STREAM, run, 1)
-    behind.land(BAD, lines(event("z", 8)), evening())
+    behind.land(BAD, lines(event("z", quantity)), evening(minute=minute))
 
     stages.extract(STREAM, DAY, run)
     finish(run, 0)
