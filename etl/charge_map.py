@@ -22,7 +22,6 @@ from etl.errors import ContractError
 from etl.settings import ROOT
 from etl.text_rows import ROW
 
-BATCH_ROWS = 8_192  # what is larger is grown by moving it, and its memory is lost in pieces
 CATEGORIES = ROOT / "contracts" / "billing" / "service_category.csv"
 CONTROL = {"x_source_cost", "x_charge_type", "x_changes"}
 LINEAGE = {
@@ -83,7 +82,7 @@ def prepare(
 def map_rows(engine: duckdb.DuckDBPyConnection, prepared: Prepared, rows: pa.Table) -> pa.Table:
     """What became of rows as text_rows gives them, in their order."""
     charge_text.give(engine, prepared.bound, rows)
-    made = engine.execute(prepared.query).to_arrow_table(BATCH_ROWS)
+    made = engine.execute(prepared.query).to_arrow_table(sql.BATCH_ROWS)
     others = charge_text.others(engine, prepared.bound, rows)
     if others is not None:
         place = made.column_names.index(charge_text.OTHERS)

@@ -14,6 +14,7 @@ from etl import bounds, privacy
 from etl.settings import ROOT, Settings
 
 SQL = ROOT / "sql"
+BATCH_ROWS = 8_192  # what is larger is grown by moving it, and its memory is lost in pieces
 Inputs = Mapping[str, pa.Table | list[Path]]
 
 
@@ -82,7 +83,7 @@ def create(connection: duckdb.DuckDBPyConnection, table: str, name: str, **param
 
 def arrow(connection: duckdb.DuckDBPyConnection, name: str, **params: Any) -> pa.Table:
     """Rows of sql/<name>.sql, where they leave the engine at once."""
-    return connection.execute(model(name), _used(name, params)).to_arrow_table()
+    return connection.execute(model(name), _used(name, params)).to_arrow_table(BATCH_ROWS)
 
 
 def _used(name: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
