@@ -115,7 +115,8 @@ def test_a_fault_that_stays_is_named_publishes_nothing_and_a_rerun_heals_it(
 
     assert names in str(refused.value)
     proxy.faults = []
-    assert behind.release().number == 0
+    told = {name for name, held in behind.release().body["tables"].items() if held}
+    assert told <= {"unread"}  # at most that an object could not be read
     assert run(behind) == expected
 
 
