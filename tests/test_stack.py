@@ -63,6 +63,17 @@ class Stack:
         return done.stdout
 
     def call(self, path: str, body: dict | None = None) -> dict:
+        """Asked again where SQLite, the embedded database, turns away one writer for another."""
+        for _ in range(10):
+            try:
+                return self._answer(path, body)
+            except urllib.error.HTTPError as error:
+                if error.code != 500:
+                    raise
+                time.sleep(1)
+        return self._answer(path, body)
+
+    def _answer(self, path: str, body: dict | None) -> dict:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.address + path, data, headers)
