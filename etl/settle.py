@@ -162,7 +162,7 @@ def _by_key(rows: Iterable[dict], category: str) -> dict[tuple, tuple]:
     return {
         (row["delivery"], row[category], row["currency"]): (
             row["rows"],
-            *(Decimal(row[name] or 0).normalize() for name in SOURCE),
+            *(Decimal(row[name] or 0) for name in SOURCE),
         )
         for row in rows
     }
@@ -241,9 +241,7 @@ def _restate(
 def _shown(controls: list[dict]) -> dict:
     """Billed cost by currency, and rows, as text."""
     last = [row for row in controls if row["stage"] == "charge_daily"]
-    billed: dict[str, Decimal] = {}
-    for row in last:
-        billed[row["currency"]] = billed.get(row["currency"], Decimal(0)) + row["billed_cost"]
+    billed = {row["currency"]: row["billed_cost"] for row in _summed(last, ("currency",))}
     return {"charges": sum(row["rows"] for row in last)} | {
         f"billed {currency}": f"{cost:f}" for currency, cost in sorted(billed.items())
     }

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
-from etl import billing, sql
+from etl import billing, billing_contract, cli, settle, sql
 from etl.errors import OutOfBalance
+from etl.settings import ROOT
 from tests.bills import bill, land, line
 from tests.conftest import SHARED_DATA
 
@@ -222,3 +223,22 @@ def expect_nothing_that_aws_wrote_is_lost(lake) -> None:
 
 def read(key: str, columns: list[str]) -> list[dict]:
     return pq.read_table(CUR2 / "delivery-3" / key, columns=columns).to_pylist()
+
+
+def test_sums_and_their_comparison_keep_every_digit_of_a_large_bill(lake, capsys):
+    """Python's own 28 digits would round these: 11 before the point, 18 after it."""
+    cost = "12345678901.000000000000000001"
+    body = bill(line(BilledCost=cost), line(BilledCost=cost, ChargeCategory="Tax"))
+    land(lake, "large.csv", body, FIRST)
+
+    assert cli.main(["billing", "ingest", "aws_focus"]) == 0
+
+    assert "billed USD 24691357802.000000000000000002" in capsys.readouterr().out
+    row = {"delivery": "d", "category": "Usage", "currency": "USD", "rows": 1, "stage": "source"}
+    source = row | {"source_cost": Decimal(cost), "source_credits": None}
+    charged = source | {"charge_type": "Usage", "source_cost": Decimal(cost[:-1] + "2")}
+    contract = billing_contract.load(ROOT / "contracts", "aws_focus")
+    with pytest.raises(OutOfBalance, match="do not add up"):
+        settle._refuse_lost(
+            contract, settle.Month("2026-10", [source], "first", False), [source], [charged]
+        )
