@@ -119,6 +119,8 @@ def _ingest(options: argparse.Namespace) -> int:
         unread |= {one["key"]: one for one in stages.unread(options.stream, run)}
     for day in sorted(days):
         print(f"next: usage-export build --usage-date {day} --stream {options.stream}")
+    left = lookup.unread(options.stream) if unread else {}  # a later day may have read it
+    unread = {key: one for key, one in unread.items() if key in left}
     for line in missing.told(unread.values()):
         print(shown.lines(mask(line)), file=sys.stderr)
     return 1 if unread else 0

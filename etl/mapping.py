@@ -88,6 +88,11 @@ def _check(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     }
     if missing := sorted(needed - found.keys()):
         raise ContractError(f"{where}: does not give {missing}")
+    if "corrects_key" in found and contract.identity.scope != "global":
+        raise ContractError(
+            f"{where}: gives corrects_key, which would find no record: usage.identity has scope: "
+            f"{contract.identity.scope}, whose keys the SQL cannot know. Leave the column out, or use scope: global"
+        )
     for column, kinds in EXACT.items():
         if not found[column].startswith(kinds):
             raise ContractError(f"{where}: {column} is {found[column]}: use exact_quantity(text)")

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
-from etl import contract, extract, manifest, settings, stages
+from etl import contract, extract, manifest, mapping, settings, stages
 from etl.errors import SettingError
 from etl.settings import ROOT
 from etl.store import Store
@@ -358,6 +358,9 @@ def test_a_source_that_repeats_identities_in_an_object_keeps_them_all_and_none_f
         text.replace("scope: global", "scope: object_first")
     )
     monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(tmp_path))
+    text = mapping.query(contract.load(tmp_path, "app_usage"))
+    uncorrected = f"SELECT * EXCLUDE (corrects_key) FROM ({text})"
+    monkeypatch.setattr(mapping, "query", lambda _: uncorrected)
     lake.land(key(offset=1), lines(event("a"), event("b"), event("a"), event("c")), evening())
     lake.land(key(offset=2), lines(event("a"), event("a"), event("b"), event("a")), evening())
     lake.run("app_usage", DAY)

@@ -208,6 +208,18 @@ def test_wrong_mapping_sql_is_named_with_the_contract_and_the_reason(contracts, 
 
 
 @pytest.mark.parametrize(
+    "identity", ["{scope: object_first, columns: [source, id]}", "{scope: positional}"]
+)
+def test_sql_that_corrects_records_whose_keys_it_cannot_know_is_refused(contracts, identity):
+    spoil(contracts / FILE, "{scope: global, columns: [source, id]}", identity)
+
+    said = refused(lambda: lookup.check_contract("app_usage"))
+
+    assert f"{FILE}: usage.mapping: sql/{MAPPING}.sql: gives corrects_key" in said
+    assert "usage.identity" in said and "scope: global" in said
+
+
+@pytest.mark.parametrize(
     ("path", "key", "landed"),
     [
         ("a/{yyyy}/{MM}/{dd}/*.gz", "a/2026/11/18/x.gz", {"yyyy": "2026", "MM": "11", "dd": "18"}),

@@ -121,6 +121,18 @@ def test_people_see_it_where_they_look(proxy, behind, capsys):
     assert f"{STREAM}: 1 landed objects not read yet\n  {BAD} (denied)\n" in said.out
 
 
+@pytest.mark.parametrize(("times", "ended"), [(1, 0), (OFTEN, 1)], ids=["read later", "never read"])
+def test_a_range_ends_with_what_is_still_unread(proxy, behind, capsys, times, ended):
+    proxy.faults = [Fault("denied", "GET" + OF_BAD, times)]
+
+    assert cli.main(["ingest", STREAM, "--landed", str(DAY), "--to", str(NEXT)]) == ended
+
+    said = capsys.readouterr()
+    assert "objects_unread 1" in said.out.splitlines()[0]
+    assert [BAD in line for line in said.err.splitlines()] == [True] * ended
+    assert len(ledger(behind)) == ended
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["same bytes", "other bytes"])
 def test_what_was_published_of_it_stays_until_it_can_be_read(proxy, behind, undisturbed, again):
     # given two objects that were read
