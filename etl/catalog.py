@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from etl import settings as environment
-from etl import sql
+from etl import shapes, sql
 from etl.privacy import quote
 from etl.release import Release, files
 from etl.settings import Location
@@ -74,12 +74,12 @@ def store_setup() -> str:
 
 
 def _select(release: Release, table: str, lake: Location) -> str:
-    keys = [one["key"] for one in files(release.partitions(table).values())]
-    if not keys:
-        return sql.empty(ALL[table].sql_columns)
-    listed = ", ".join(quote(key) for key in keys)
+    entries = list(release.partitions(table).values())
+    keys = [one["key"] for one in files(entries)]
     root = f"coalesce(getvariable('lake'), {quote(lake.url().rstrip('/'))}) || '/'"
-    return (
-        f"SELECT * FROM read_parquet(list_transform([{listed}], lambda key: {root} || key), "
-        "hive_partitioning = false)"
+    return shapes.select(
+        ALL[table],
+        entries,
+        keys,
+        lambda listed: f"list_transform({listed}, lambda key: {root} || key)",
     )

@@ -121,7 +121,7 @@ def _stage_arrivals(
 
 def _of_date(accepted: list[Path], landed: date, usage_date: date) -> Iterator[pa.Table]:
     for path in accepted:
-        for rows in lake.rows(path):
+        for rows in lake.rows(path, USAGE_ARRIVAL):
             ours = pc.and_(
                 pc.equal(rows["landed_date"], landed), pc.equal(rows["usage_date"], usage_date)
             )

@@ -1,5 +1,6 @@
 """What a table of the lake is made of: columns with their types in Parquet and in the engine."""
 
+import hashlib
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -27,6 +28,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
+    """Columns may be added later, and then may be null: in what was published before they are."""
+
     name: str
     grain: str
     partition: tuple[str, ...]
@@ -40,6 +43,12 @@ class Table:
     @property
     def sql_columns(self) -> dict[str, str]:
         return {c.name: TYPES[c.type][1] for c in self.columns}
+
+    @property
+    def shape(self) -> str:
+        """Differs as soon as a name or a type does: files of one shape hold the same columns."""
+        text = "\n".join(f"{c.name} {c.type}" for c in self.columns)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def columns(text: str) -> tuple[Column, ...]:

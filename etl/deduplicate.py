@@ -37,8 +37,9 @@ def deduplicate(
     own = base.partitions("usage_arrival", stream=contract.stream, usage_date=usage_date)
     with sql.connect(settings) as engine:
         foreign = _foreign(engine, store, contract, base, usage_date, folder)
-        paths = staged.fetch(store, [own[name] for name in sorted(own)], folder / "arrival")
-        sql.give(engine, {"arrival": paths}, {"arrival": USAGE_ARRIVAL.sql_columns})
+        entries = [own[name] for name in sorted(own)]
+        paths = staged.fetch(store, entries, folder / "arrival")
+        staged.bind(engine, "arrival", USAGE_ARRIVAL, entries, paths)
         staged.give(engine, store, "foreign_arrival", "usage_arrival", foreign, folder)
         sql.create(engine, "rival", "usage/arrival_rival")
         sql.create(engine, "duplicate_row", "usage/duplicate")
@@ -68,7 +69,7 @@ def _events(places: dict[Path, np.ndarray]) -> Iterator[pa.Table]:
     """Arrivals of the files without those at these places, in their order: by landed date, then as they came."""
     for path, aside in places.items():
         first = 0
-        for rows in lake.rows(path):
+        for rows in lake.rows(path, USAGE_ARRIVAL):
             here = aside[np.searchsorted(aside, first) : np.searchsorted(aside, first + len(rows))]
             kept = np.ones(len(rows), bool)
             kept[here - first] = False

@@ -130,11 +130,16 @@ def batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(BATCH_ROWS, columns=list(columns))
 
 
-def rows(path: Path) -> Iterator[pa.Table]:
-    """Rows of one of our files in its order, a row group at a time."""
+def rows(path: Path, table: Table) -> Iterator[pa.Table]:
+    """Rows of one of our files in its order, a row group at a time; a column that it was written without is
+    null."""
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
-            yield file.read_row_group(number, use_threads=False)
+            group = file.read_row_group(number, use_threads=False)
+            for field in table.schema:
+                if field.name not in group.schema.names:
+                    group = group.append_column(field, pa.nulls(len(group), field.type))
+            yield group.select(table.schema.names)
 
 
 class Stream:

@@ -2,7 +2,7 @@
 
 A release names, for each table and partition, the files with their sha256, rows and control totals. It is
 committed by creating `_release/<number>.json` once; `current.json` is a copy of the newest one for readers.
-An entry of a partition: {"first", "since", "run", "code", "contract", "key_id", "inputs", "totals",
+An entry of a partition: {"first", "since", "run", "code", "contract", "key_id", "inputs", "totals", "shape",
 "files": [{"key", "sha256", "bytes", "rows"}]}. `pending` names "stream/usage_date" whose arrivals are newer
 than its daily totals, `sweeping` the keys that are being deleted, and since when: {"since", "keys"},
 `replay` what was read again and why: {"stream", "from", "to", "reason"}; most releases are none.
@@ -23,6 +23,7 @@ from etl.store import Store
 Entry = dict
 Changes = dict[str, dict[str, Entry | None]]
 PROVENANCE = ("first", "since", "run", "code")
+UNSAID = (*PROVENANCE, "shape")  # the shape follows from the files
 ATTEMPTS = 50
 REQUESTS_AT_ONCE = 8
 
@@ -226,9 +227,8 @@ def _refuse_stale(old: Entry | None, seen: Entry | None, change: Change, name: s
 
 def same(old: Entry | None, new: Entry | None) -> bool:
     """Whether a published entry says what a new one does, whoever published it."""
-    if old is None or new is None:
-        return old is None and new is None
-    return {k: v for k, v in old.items() if k not in PROVENANCE} == new
+    said = [one and {k: v for k, v in one.items() if k not in UNSAID} for one in (old, new)]
+    return said[0] == said[1]
 
 
 def _put(live: dict, name: str, entry: Entry | None, provenance: dict[str, object]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import lake, layout, sql
+from etl import lake, layout, shapes, sql
 from etl.parallel import ahead
 from etl.privacy import quote
 from etl.release import Changes, Entry, Release, files
@@ -72,6 +72,7 @@ class Staged:
         self.store.create_file(key, file.path, file.sha256)
         entry = {
             "files": [{"key": key, "sha256": file.sha256, "bytes": file.bytes, "rows": file.rows}],
+            "shape": table.shape,
             "totals": dict(totals or {}),
             "contract": self.contract,
             "key_id": self.key_id,
@@ -132,7 +133,19 @@ def give(
     folder: Path,
 ) -> None:
     """Bind partitions of a table under a name; without any, the table is empty."""
-    sql.give(engine, {name: fetch(store, entries, folder / name)}, {name: ALL[table].sql_columns})
+    bind(engine, name, ALL[table], entries, fetch(store, entries, folder / name))
+
+
+def bind(
+    engine: duckdb.DuckDBPyConnection,
+    name: str,
+    table: Table,
+    entries: list[Entry],
+    paths: list[Path],
+) -> None:
+    """Bind the files of partitions where they lie on scratch, in the order of fetch()."""
+    select = shapes.select(table, entries, map(str, paths))
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {select}")
 
 
 def partitions(release: Release, table: str, **values: object) -> list[Entry]:
