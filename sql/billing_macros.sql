@@ -103,3 +103,25 @@ CASE WHEN text[1] NOT IN ('{', '[', '"') OR NOT (regexp_matches(text, pattern) O
 -- point. A product of 18 places each would need more digits than a decimal has.
 CREATE OR REPLACE TEMP MACRO amount_product(price, quantity) AS
 TRY((try_cast(price AS DECIMAL(19,12)) * try_cast(quantity AS DECIMAL(19,12)))::DECIMAL(38,18));
+
+-- Whether a cost is price x quantity to nine digits, or nine places below 1: every digit of the product counts, NULL where
+-- one is missing. 18 places each make 36, which a decimal has below 100; beyond, the price, at last both, are taken as
+-- nine places and what they leave. Casts to fewer places are what costs: below 100 there is none.
+CREATE OR REPLACE TEMP MACRO is_product(cost, price, quantity) AS
+CASE WHEN price IS NOT NULL AND quantity IS NOT NULL THEN coalesce(
+    CASE WHEN abs(cost) < 99 THEN is_small_beside(TRY(cost - price * quantity), cost)
+        WHEN abs(cost) < 99999999999 THEN is_small_beside(TRY(
+            (cost - nine_places(price) * quantity)::DECIMAL(38,36) - (price - nine_places(price)) * quantity
+        ), cost) END,
+    is_small_beside(TRY((cost - nine_places(price) * nine_places(quantity))::DECIMAL(38,27)
+        - nine_places(price) * (quantity - nine_places(quantity))
+        - (price - nine_places(price)) * nine_places(quantity)
+    ), cost),
+    false
+) END;
+
+CREATE OR REPLACE TEMP MACRO nine_places(amount) AS
+amount::DECIMAL(38,9);
+
+CREATE OR REPLACE TEMP MACRO is_small_beside(difference, cost) AS
+abs(difference) <= 0.000000001 * greatest(1::DECIMAL(38,18), abs(cost));

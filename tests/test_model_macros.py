@@ -294,6 +294,56 @@ def test_a_price_times_a_quantity_is_a_decimal_or_nothing(price, quantity, produ
     assert found == (None if product is None else Decimal(product))
 
 
+amounts = st.builds(
+    lambda digits, places: Decimal(digits).scaleb(-places),
+    st.integers(1 - 10**20, 10**20 - 1),
+    st.integers(0, 18),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    price=amounts,
+    quantity=amounts,
+    off=st.sampled_from(["0", "0.9", "1.1", "-0.9", "-1.1", "5", "1e30"]),
+)
+def test_a_cost_is_price_x_quantity_by_every_digit_of_the_product(price, quantity, off):
+    with localcontext(prec=120):
+        product = price * quantity
+        tolerance = Decimal("1e-9") * max(Decimal(1), abs(product))
+        cost = round(product + Decimal(off) * tolerance, 18)
+        wanted = abs(cost - product) <= Decimal("1e-9") * max(Decimal(1), abs(cost))
+        if abs(cost) > Decimal("99e18"):
+            cost, wanted = Decimal(7), False
+    asked = "is_product(?::DECIMAL(38,18), ?::DECIMAL(38,18), ?::DECIMAL(38,18))"
+
+    assert value(asked, f"{cost:f}", f"{price:f}", f"{quantity:f}") is wanted
+    assert value(asked, f"{cost:f}", None, f"{quantity:f}") is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "kept"), [("0.0000000015", "2"), ("-3.000000001", "-3000000001")]
+)
+def test_nine_places_of_an_amount_are_rounded(amount, kept):
+    assert value("nine_places(?::DECIMAL(38,18))", amount) == Decimal(kept).scaleb(-9)
+
+
+@pytest.mark.parametrize(
+    ("difference", "cost", "small"),
+    [
+        ("0.000000001", "0.5", True),
+        ("0.000000001000000001", "0.5", False),
+        ("-0.000000002", "2", True),
+        ("0.000000002000000001", "-2", False),
+        (None, "2", None),
+    ],
+)
+def test_a_difference_is_small_to_nine_digits_or_nine_places(difference, cost, small):
+    asked = "is_small_beside(?::DECIMAL(38,18), ?::DECIMAL(38,18))"
+
+    assert value(asked, difference, cost) is small
+
+
 @pytest.mark.parametrize(
     ("labels", "tags"),
     [

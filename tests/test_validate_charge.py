@@ -77,6 +77,7 @@ PARTITION = {
     CHARGE_DAILY: "provider=aws/billing_period=2026-10/stream=aws_focus",
 }
 GOOD = {CHARGE: LINE, CHARGE_DAILY: DAY}
+HUGE = f"{'9' * 20}.{'9' * 18}"
 CURRENCY = [{"billing_currency": one} for one in ("usd", "US", "USDT", "U$D", "Ä€Z")]
 MIXED = [[{}, {"billing_currency": "EUR", "x_row": 2, "service_name": "Amazon S3"}]]
 CASES = {
@@ -115,7 +116,16 @@ CASES = {
             {"commitment_discount_status": "used"},
             {"capacity_reservation_status": "used"},
         ],
-        "list_cost_differs": [{"list_cost": "4.00000001"}, {"pricing_quantity": "9"}],
+        "list_cost_differs": [
+            {"list_cost": "4.00000001"},
+            {"pricing_quantity": "9"},
+            {"list_cost": "4.000000004000000005"},  # one unit of the last place beyond nine digits
+            {"list_cost": "0.500000001000000001", "list_unit_price": "0.05"},
+            {"list_cost": "1000.000001000000002", "list_unit_price": "100"},
+            {"list_cost": "1000000001000.000001000000001001", "list_unit_price": "100000000000"},
+            {"list_cost": HUGE, "list_unit_price": HUGE, "pricing_quantity": HUGE},
+            {"list_unit_price": f"-{HUGE}", "pricing_quantity": HUGE},
+        ],
         "contracted_cost_differs": [{"contracted_cost": "2.9"}, {"contracted_unit_price": "0"}],
         "name_without_id": [
             {name: None}
@@ -174,6 +184,12 @@ WARNINGS = {
 TABLES = pytest.mark.parametrize("table", CASES, ids=lambda one: one.name)
 FINE = [
     {"list_cost": "4.0000000001"},  # the last digit of a provider's double
+    {"list_cost": "4.000000004000000004"},
+    {"list_cost": "0.500000001", "list_unit_price": "0.05"},
+    {"list_cost": "1000.000001000000001", "list_unit_price": "100"},
+    {"list_cost": "1000000001000.000001000000001", "list_unit_price": "100000000000"},
+    {"list_cost": "99999999999999999990", "list_unit_price": "9999999999999999999"},
+    {"list_cost": "-4", "list_unit_price": "-0.4"},
     {"list_cost": "9", "contracted_cost": "9", "charge_class": "Correction"},
     {"billed_cost": "-2.50"},  # a refund
     {"list_unit_price": None, "contracted_unit_price": None, "tags": None, "x_row_key": None},
