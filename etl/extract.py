@@ -40,13 +40,18 @@ def extract(landing: Store, contract: Contract, landed: date, covered: Covered) 
 
     Raises UnstableLanding while objects keep changing, SourceError where a covered object is gone.
     """
-    dates = {landed - timedelta(days=n) for n in range(contract.discovery.late_window_days + 1)}
+    dates = window(contract, landed)
     return _while_stable(
         landing,
         contract,
         dates,
         lambda found: _pin_due(landing, contract, found, landed, dates, covered),
     )
+
+
+def window(contract: Contract, landed: date) -> set[date]:
+    """Landed dates that a run of landed date `landed` looks at: its own and those of the look-back window."""
+    return {landed - timedelta(days=n) for n in range(contract.discovery.late_window_days + 1)}
 
 
 def again(landing: Store, contract: Contract, dates: set[date], covered: Covered) -> list[Landed]:

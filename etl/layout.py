@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 
 RELEASES = "_release/"
@@ -22,6 +23,10 @@ def partition(values: Mapping[str, object]) -> str:
 
 def partition_values(name: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in name.split("/"))
+
+
+def date_of(name: str, column: str) -> date:
+    return date.fromisoformat(partition_values(name)[column])
 
 
 def data(table: str, partition_name: str, sha256: str) -> str:

@@ -1,7 +1,9 @@
 """Questions about landing and lake that change nothing: what is covered, waiting, current."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from etl import (
     billing_contract,
@@ -12,6 +14,7 @@ from etl import (
     extract,
     layout,
     mapping,
+    nearby,
     release,
     settings,
     sql,
@@ -60,12 +63,19 @@ def contract_checks() -> list[tuple[str, Callable[[str], str]]]:
     ]
 
 
-def covered(work: Work[contract.Contract], base: Release) -> extract.Covered:
+def covered(
+    work: Work[contract.Contract], base: Release, dates: Collection[date] | None = None
+) -> extract.Covered:
     """What manifests of the release cover: landed date -> object key -> ETag, or "" where the object
-    could not be read when it was to be read again."""
+    could not be read when it was to be read again. Of these dates only, where keys state their date."""
     found: extract.Covered = {}
+    days = dates if work.contract.discovery.dated else None
     with work.scratch() as folder, sql.connect(work.settings) as engine:
-        manifests = list(base.partitions(MANIFEST.name, stream=work.stream).values())
+        manifests = [
+            entry
+            for name, entry in base.partitions(MANIFEST.name, stream=work.stream).items()
+            if days is None or layout.date_of(name, "landed_date") in days
+        ]
         staged.give(engine, work.lake, "manifest", MANIFEST.name, manifests, folder)
         missed = {one.key for one in ledger.ledger(engine, work.lake, base, work.stream, folder)}
         for row in sql.rows(
@@ -143,9 +153,16 @@ def newest_usage_date() -> date:
 
 def statement(usage_date: date) -> dict:
     """What the current release knows of a usage date."""
-    found, lake = open_release()
-    with catalog.open_release(statements.narrowed(found, usage_date), lake) as engine:
-        return statements.statement(engine, found, _lake(), usage_date)
+    env = settings.from_environment()
+    lake = Store(env.lake)
+    found = release.current(lake)
+    read = statements.narrowed(found, usage_date)
+    with (
+        TemporaryDirectory(prefix="usage-export-", dir=env.scratch) as folder,
+        catalog.open_release(read, env.lake) as engine,
+    ):
+        nearby.give(engine, lake, found, usage_date, Path(folder))
+        return statements.statement(engine, found, lake, usage_date)
 
 
 def statement_text(usage_date: date) -> str:

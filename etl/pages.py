@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from etl import (
     bounds,
     layout,
+    nearby,
     release,
     settings,
     sql,
@@ -52,6 +53,7 @@ def _statement(env: Settings, lake: Store, found: Release, usage_date: date) -> 
         for table in statement.TABLES:
             entries = staged.partitions(read, table)
             staged.give(engine, lake, table, table, entries, Path(folder))
+        nearby.give(engine, lake, found, usage_date, Path(folder))
         return statement.statement(engine, found, lake, usage_date)
 
 

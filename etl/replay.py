@@ -61,7 +61,7 @@ def plan(stream: str, first: date, last: date, reason: str, dry_run: bool, run: 
     base = release.latest(area.lake)
     area.refuse_other_key(base)
     days = {first + timedelta(days=n) for n in range((last - first).days + 1)}
-    objects = extract.again(area.landing, area.contract, days, lookup.covered(area, base))
+    objects = extract.again(area.landing, area.contract, days, lookup.covered(area, base, days))
     asked = dict(zip(listing.ASKED, (stream, str(first), str(last), reason), strict=True))
     draft.start(area, base, asked | {"dry_run": dry_run}, f"{_now():%Y%m%dT%H%M%S.%f}")
     return area.plan(base, last, days, objects)

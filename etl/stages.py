@@ -41,7 +41,8 @@ def extract(stream: str, landed_date: date, run: str) -> dict:
     work = begin(stream, run)
     base = release.latest(work.lake)
     work.refuse_other_key(base)
-    found = extraction.extract(work.landing, work.contract, landed_date, covered(work, base))
+    known = covered(work, base, extraction.window(work.contract, landed_date))
+    found = extraction.extract(work.landing, work.contract, landed_date, known)
     return work.plan(base, landed_date, found.dates, found.objects, found.unread)
 
 

@@ -15,9 +15,7 @@ from etl.errors import SourceError
 from etl.release import Entry, Release
 from etl.store import Store
 from etl.tables import (
-    CORRECTION,
     DUPLICATE,
-    MANIFEST,
     QUARANTINE,
     RESTATEMENT,
     UNREAD,
@@ -33,16 +31,14 @@ REPORTS = (
 )
 LANDED = (QUARANTINE, UNREAD)
 OF_THE_DAY = (*LANDED, USAGE_ARRIVAL, DUPLICATE, USAGE_DAILY, RESTATEMENT)
-OF_ALL_DAYS = (MANIFEST, CORRECTION)  # a gap and a void's target may lie on another day
-TABLES = tuple(table.name for table in (*OF_THE_DAY, *OF_ALL_DAYS))
+TABLES = tuple(table.name for table in OF_THE_DAY)
 
 
 def narrowed(release: Release, day: date) -> Release:
-    """The release with only those partitions that the statement of a day reads."""
+    """The release with only those partitions of TABLES that the statement of a day reads."""
     columns = {table.name: "usage_date" for table in OF_THE_DAY}
     columns |= {table.name: "landed_date" for table in LANDED}
     tables = {name: release.partitions(name, **{columns[name]: day}) for name in columns}
-    tables |= {table.name: release.partitions(table.name) for table in OF_ALL_DAYS}
     return replace(release, body=release.body | {"tables": tables})
 
 
@@ -50,7 +46,7 @@ def statement(
     engine: duckdb.DuckDBPyConnection, release: Release, lake: Store, usage_date: date
 ) -> dict:
     """Everything a release knows of a usage date; quantities as text, never as floats. The engine holds
-    TABLES by name, at least the partitions of the narrowed release."""
+    TABLES by name, at least the partitions of the narrowed release, and what etl/nearby.py gives."""
     found = {name: _rows(engine, f"report/statement_{name}", usage_date) for name in REPORTS}
     gaps = [
         row

@@ -1,4 +1,4 @@
-"""reconcile/sequence_gap: numbers that no object holds, named by the object behind them."""
+"""reconcile/sequence_gap and sequence_open: numbers that no object holds, named by the object behind them."""
 
 import random
 
@@ -75,3 +75,41 @@ def test_held_and_missing_numbers_make_up_the_whole_range(held, order: random.Ra
 
     missing = {n for first, length, _ in gaps(*objects) for n in range(first, first + length)}
     assert missing == set(range(min(held), max(held) + 1)) - held
+
+
+numbers = st.integers(0, 12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(numbers, st.integers(0, 4), st.booleans(), st.booleans()), max_size=8))
+def test_what_is_not_open_by_some_manifests_has_no_gap_by_all(drawn):
+    objects = [
+        manifest(first, n, landed_date=DAY if today else NEXT, raw_object_key=f"o{number}")
+        for number, (first, n, today, _) in enumerate(drawn)
+    ]
+    hand = [one for one, (*_, today, near) in zip(objects, drawn, strict=True) if today or near]
+    found = {row["raw_object_key"] for row in rows(*objects) if row["landed_date"] == DAY}
+
+    undecided = run("reconcile/sequence_open", {"manifest": rows_of(MANIFEST, hand)}, day=DAY)
+
+    assert undecided or not found
+
+
+@pytest.mark.parametrize(
+    ("objects", "streams"),
+    [
+        ([manifest(0)], []),
+        ([manifest(5)], ["app_usage"]),
+        ([manifest(0), manifest(5)], ["app_usage"]),
+        ([manifest(0, 5, landed_date=NEXT), manifest(5)], []),
+        ([manifest(0, 9, landed_date=NEXT), manifest(5)], []),
+        ([manifest(0), manifest(5, landed_date=NEXT)], []),
+        ([manifest(0, 5, stream="other"), manifest(5)], ["app_usage"]),
+        ([manifest(0, 5, sequence_scope="1"), manifest(5)], ["app_usage"]),
+        ([manifest(None)], []),
+    ],
+)
+def test_a_stream_is_open_where_nothing_at_hand_joins_an_object_of_the_day(objects, streams):
+    found = run("reconcile/sequence_open", {"manifest": rows_of(MANIFEST, objects)}, day=DAY)
+
+    assert [row["stream"] for row in found] == streams

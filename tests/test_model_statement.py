@@ -1,7 +1,9 @@
-"""report/statement_*: each question of the statement over literal rows of the tables it reads."""
+"""report/statement_*, reconcile/void_open: each question of the statement over literal rows of its tables."""
 
 from datetime import timedelta
 from decimal import Decimal
+
+import pytest
 
 from etl import tables
 from tests.models import (
@@ -137,6 +139,21 @@ def test_voids_are_matched_with_targets_on_any_date():
     (row,) = asked("report/statement_correction", tables.CORRECTION, rows)
 
     assert (row["records_voided"], row["voids"], row["voids_unmatched"]) == (1, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "streams"),
+    [
+        ([correction("v", "void", "a"), correction("a", "voided", usage_date=NEXT)], []),
+        ([correction("v", "void", "a"), correction("b", "voided")], ["app_usage"]),
+        ([correction("v", "void", "a", usage_date=NEXT)], []),
+        ([correction("a", "voided")], []),
+    ],
+)
+def test_a_void_is_open_until_its_target_is_at_hand(rows, streams):
+    found = asked("reconcile/void_open", tables.CORRECTION, rows)
+
+    assert [row["stream"] for row in found] == streams
 
 
 def test_repeats_are_summed_by_class_with_their_difference_to_what_was_kept():

@@ -171,7 +171,7 @@ def test_a_statement_reads_only_the_partitions_of_its_day(lake):
 
     assert days("usage_arrival") == days("usage_daily") == {str(DAY)}
     assert len(read.partitions("usage_arrival")) < len(whole.partitions("usage_arrival"))
-    assert read.partitions("manifest") == whole.partitions("manifest")
+    assert set(read.body["tables"]) == set(statement.TABLES)
 
 
 def test_a_change_names_difference_and_cause(app, lake):
