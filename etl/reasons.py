@@ -102,6 +102,6 @@ DELIVERY = {
     "no_value": "rejected: A column that every charge has is empty in a row.",
     "repeated_key": "rejected: A JSON object in a line names a key twice.",
     "too_deep": "rejected: A line is nested more than 200 levels deep.",
-    "line_too_long": "rejected: A line has more bytes than the contract allows.",
+    "line_too_long": "rejected: A line or row has more bytes than the contract allows, or a quote is not closed.",
     "not_utf8": "rejected: A line is not UTF-8 text.",
 }

@@ -69,7 +69,8 @@ def rows(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[
         yield from _json_lines(path, reader)
         return
     number = 1
-    batches = _csv(path, columns) if reader.format == "csv" else lake.batches(path, columns)
+    csv_file = reader.format == "csv"
+    batches = _csv(path, reader, columns) if csv_file else lake.batches(path, columns)
     for batch in batches:
         table = pa.Table.from_batches([batch])
         if table.num_rows:
@@ -109,7 +110,9 @@ def _text(head: bytes) -> str:
         return text or "\n"
 
 
-def _csv(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _csv(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """A row lies in one block or across two: a block as large as the largest row holds any."""
+    block_bytes = max(BLOCK_BYTES, reader.max_line_bytes + len("\r\n"))
     convert = arrow_csv.ConvertOptions(
         column_types={name: pa.string() for name in columns},
         include_columns=list(columns),
@@ -120,15 +123,30 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     try:
         with arrow_csv.open_csv(
             path,
-            read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
+            read_options=arrow_csv.ReadOptions(block_size=block_bytes, use_threads=False),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
             convert_options=convert,
-        ) as reader:
-            for number, batch in enumerate(reader):
+        ) as batches:
+            for number, batch in enumerate(batches):
+                _refuse_long_rows(batch, reader)
                 yield batch if number else _without_second_bom(batch)
     except pa.ArrowInvalid as error:
+        if "straddling" in str(error):
+            raise Refused("line_too_long", "or a quote is not closed") from error
         utf8 = "UTF8" in str(error) or "UTF-8" in str(error)
         raise Refused("object_not_utf8" if utf8 else "object_not_csv") from error
+
+
+def _refuse_long_rows(batch: pa.RecordBatch, reader: BillingReader) -> None:
+    """By their values and what divides them; where all rows together are short enough, none is looked at."""
+    lengths = [pc.fill_null(pc.binary_length(column), 0) for column in batch.columns]
+    if sum(pc.sum(one).as_py() or 0 for one in lengths) <= reader.max_line_bytes - len(lengths):
+        return
+    row = pa.array([len(lengths) - 1] * batch.num_rows, pa.int64())
+    for one in lengths:
+        row = pc.add(row, one)
+    if pc.max(row).as_py() > reader.max_line_bytes:
+        raise Refused("line_too_long")
 
 
 def _without_second_bom(batch: pa.RecordBatch) -> pa.RecordBatch:
