@@ -14,8 +14,6 @@ from pathlib import Path
 from etl import cli_billing, shown
 from etl.errors import ContractError, SettingError, UsageError
 
-GONE = "vanished: ask its producer to deliver it again under this key"
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the console script."""
@@ -213,18 +211,13 @@ def _contracts(_: argparse.Namespace) -> int:
 
 
 def _status(_: argparse.Namespace) -> int:
-    from etl import lookup
+    from etl import lookup, unread
 
     found = lookup.status()
     print(f"release {found['release']}, made {found['created_at'] or 'never'}")
     print(f"usage dates waiting to be built: {', '.join(found['pending']) or 'none'}")
     for stream, keys in found["backlog"].items():
-        unread, there = found["unread"][stream], set(keys)
-        unread = {key: why if key in there else GONE for key, why in unread.items()}
-        named = [*unread, *(key for key in keys if key not in unread)]
-        print(f"{stream}: {len(named)} landed objects not read yet")
-        for key in named[:10]:
-            print(f"  {shown.value(key)}" + (f" ({unread[key]})" if key in unread else ""))
+        print("\n".join(unread.waiting(stream, keys, found["unread"][stream])))
     if found["unmatched"]:
         print(f"{len(found['unmatched'])} landed objects that no contract's path matches:")
         print("".join(f"  {shown.value(key)}\n" for key in found["unmatched"][:10]), end="")

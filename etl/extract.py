@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from etl import unread
@@ -52,6 +52,26 @@ def extract(landing: Store, contract: Contract, landed: date, covered: Covered) 
 def window(contract: Contract, landed: date) -> set[date]:
     """Landed dates that a run of landed date `landed` looks at: its own and those of the look-back window."""
     return {landed - timedelta(days=n) for n in range(contract.discovery.late_window_days + 1)}
+
+
+def lost(
+    landing: Store, contract: Contract, landed: date, ledger: Iterable[Unread]
+) -> list[Unread]:
+    """Of what was never read, that which is not there any more and to which no run looks back any more."""
+    start = min(window(contract, landed))
+    old = [one for one in ledger if one.landed_date < start and one.reason != unread.LOST]
+    there = listing(landing, contract, {one.landed_date for one in old}) if old else {}
+    return [_lost(contract, one) for one in old if one.key not in there]
+
+
+def _lost(contract: Contract, one: Unread) -> Unread:
+    said = (
+        "it was gone before a run could read it, and no run looks back to its date any more: have its producer "
+        "deliver it again"
+    )
+    if contract.discovery.dated:
+        said += f", then run `usage-export ingest {contract.stream} --landed {one.landed_date}`"
+    return replace(one, reason=unread.LOST, said=said)
 
 
 def again(landing: Store, contract: Contract, dates: set[date], covered: Covered) -> list[Landed]:

@@ -28,7 +28,7 @@ from etl.errors import ContractError, SourceError
 from etl.release import Release
 from etl.settings import Location
 from etl.store import Store
-from etl.tables import MANIFEST, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
+from etl.tables import MANIFEST, UNREAD, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.work import Work, begin
 
 
@@ -69,6 +69,7 @@ def covered(
     """What manifests of the release cover: landed date -> object key -> ETag, or "" where the object
     could not be read when it was to be read again. Of these dates only, where keys state their date."""
     found: extract.Covered = {}
+    not_read = {one.key for one in missed(work, base)}
     days = dates if work.contract.discovery.dated else None
     with work.scratch() as folder, sql.connect(work.settings) as engine:
         manifests = [
@@ -77,12 +78,11 @@ def covered(
             if days is None or layout.date_of(name, "landed_date") in days
         ]
         staged.give(engine, work.lake, "manifest", MANIFEST.name, manifests, folder)
-        missed = {one.key for one in ledger.ledger(engine, work.lake, base, work.stream, folder)}
         for row in sql.rows(
             engine, "SELECT landed_date, raw_object_key, raw_object_etag FROM manifest"
         ):
             key = row["raw_object_key"]
-            etag = "" if key in missed else row["raw_object_etag"]
+            etag = "" if key in not_read else row["raw_object_etag"]
             found.setdefault(row["landed_date"], {})[key] = etag
     return found
 
@@ -97,9 +97,15 @@ def backlog(stream: str) -> list[str]:
 def unread(stream: str) -> dict[str, str]:
     """Landed objects of a stream that a run could not read, each with its reason."""
     work = begin(stream, "unread")
+    return {one.key: one.reason for one in missed(work, release.latest(work.lake))}
+
+
+def missed(work: Work[contract.Contract], base: Release) -> list[ledger.Unread]:
+    """The same as a release holds it."""
+    if not base.partitions(UNREAD.name, stream=work.stream):
+        return []
     with work.scratch() as folder, sql.connect(work.settings) as engine:
-        found = ledger.ledger(engine, work.lake, release.latest(work.lake), stream, folder)
-    return {one.key: one.reason for one in found}
+        return ledger.ledger(engine, work.lake, base, work.stream, folder)
 
 
 def build_streams(usage_date: date) -> list[str]:

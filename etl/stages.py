@@ -22,7 +22,7 @@ from etl import validate as validation
 from etl.batch import Read
 from etl.contract import Contract
 from etl.errors import Retryable, SettingError, UsageError
-from etl.lookup import build_streams, covered, query_hint, statement_text, streams
+from etl.lookup import build_streams, covered, missed, query_hint, statement_text, streams
 from etl.store import Store
 from etl.tables import MANIFEST, UNREAD, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.validate import Subject, usage
@@ -43,7 +43,8 @@ def extract(stream: str, landed_date: date, run: str) -> dict:
     work.refuse_other_key(base)
     known = covered(work, base, extraction.window(work.contract, landed_date))
     found = extraction.extract(work.landing, work.contract, landed_date, known)
-    return work.plan(base, landed_date, found.dates, found.objects, found.unread)
+    lost = extraction.lost(work.landing, work.contract, landed_date, missed(work, base))
+    return work.plan(base, landed_date, found.dates, found.objects, found.unread + lost)
 
 
 def normalize(stream: str, run: str, number: int, begin: Begin = begin) -> dict:

@@ -165,7 +165,12 @@ def unread(objects: list[dict]) -> Html | None:
     return tag(
         "figure",
         tag("figcaption", "Objects that could not be read"),
-        table("nothing new of them is counted; a later run reads them", UNREAD, listed, texts=3),
+        table(
+            "nothing new of them is counted; a later run reads those that are there",
+            UNREAD,
+            listed,
+            texts=3,
+        ),
     )
 
 

@@ -41,16 +41,25 @@ def _landed(landed: dict) -> list[str]:
 
 
 def _unread(unread: list[dict]) -> list[str]:
-    if not unread:
-        return []
-    lines = [f"  not read      {_n(len(unread))} objects, which a later run reads"]
-    lines += [
-        f"    {shown.value(one['raw_object_key'])} ({one['reason']})"
-        + (": its producer must deliver it again" if one["reason"] == "vanished" else "")
-        for one in unread[:SHOWN_OBJECTS]
+    lost = [one for one in unread if one["reason"] == "lost"]
+    waits = [one for one in unread if one["reason"] != "lost"]
+    return [
+        *_objects("  not read      {} objects, which a later run reads", waits),
+        *_objects("  lost          {} objects, gone from landing unread", lost),
     ]
-    rest = len(unread) - SHOWN_OBJECTS
-    return lines + ([f"    and {_n(rest)} more"] if rest > 0 else [])
+
+
+def _objects(head: str, some: list[dict]) -> list[str]:
+    names = [f"    {shown.value(one['raw_object_key'])}{_why(one['reason'])}" for one in some]
+    more = len(names) - SHOWN_OBJECTS
+    rest = [f"    and {_n(more)} more"] if more > 0 else []
+    return [head.format(_n(len(names))), *names[:SHOWN_OBJECTS], *rest] if names else []
+
+
+def _why(reason: str) -> str:
+    if reason == "lost":
+        return ""
+    return f" ({reason})" + (": its producer must deliver it again" if reason == "vanished" else "")
 
 
 def _completeness(found: dict) -> list[str]:

@@ -1,7 +1,8 @@
 """Landed objects that could not be read: each is named with its reason, and holds back no other.
 
 What stands in the ledger `unread` is not covered, whatever a manifest says: the next run whose look-back
-window holds its landed date reads it again, and takes it off the ledger once it was read.
+window holds its landed date reads it again, and takes it off the ledger once it was read. What is no longer
+there when that window has passed is lost: it stays in the ledger, and nobody waits for it any more.
 """
 
 from collections.abc import Iterable
@@ -38,6 +39,8 @@ REASON_OF: dict[type[UsageError], str] = {
 }
 OF_ONE_OBJECT = tuple(REASON_OF)
 BATCH_FAILED = "batch_failed"
+LOST = "lost"
+GONE = "vanished: ask its producer to deliver it again under this key"
 SHOWN_OBJECTS = 10
 MOST_UNANSWERED = (
     10  # each costs minutes of retries; more are an outage, which a later retry outlives
@@ -107,10 +110,28 @@ def refuse(missed: dict[str, list[dict]]) -> None:
     if count := sum(map(len, missed.values())):
         lines = [f"{stream}: {line}" for stream, some in missed.items() for line in told(some)]
         head = (
-            f"{count} landed objects were not read and stay backlog, see `usage-export status`; "
-            "the next run reads them, or run the lane again:"
+            f"{count} landed objects were not read and stay backlog unless they are lost, see `usage-export "
+            "status`; the next run reads them, or run the lane again:"
         )
         raise SourceError("\n".join([head, *lines]))
+
+
+def waiting(stream: str, backlog: list[str], unread: dict[str, str]) -> list[str]:
+    """What is still to be read, for people: what landed and no manifest covers, and what vanished."""
+    there = set(backlog)
+    gone = [key for key in unread if key not in there]
+    lost = sum(unread[key] == LOST for key in gone)
+    why = unread | dict.fromkeys(gone, GONE)
+    named = [key for key in unread if key in there or unread[key] != LOST]
+    named += [key for key in backlog if key not in unread]
+    head = f"{stream}: {len(named)} landed objects not read yet"
+    return [
+        head + (f", {lost} lost (see the table unread)" if lost else ""),
+        *(
+            f"  {shown.value(k)}" + (f" ({why[k]})" if k in why else "")
+            for k in named[:SHOWN_OBJECTS]
+        ),
+    ]
 
 
 def told(missed: Iterable[dict]) -> list[str]:

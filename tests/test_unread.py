@@ -187,6 +187,38 @@ def test_what_changes_between_listing_and_reading_holds_back_no_other(behind, wh
         assert f"{BAD} (vanished: ask its producer to deliver it again" in capsys.readouterr().out
 
 
+def test_what_vanished_is_lost_once_no_run_looks_back_to_it(behind, capsys):
+    # given an object that was deleted before it was read, and the last run that looks back to it
+    stages.extract(STREAM, DAY, "run")
+    behind.client.delete_object(Bucket="landing", Key=f"{behind.name}/{BAD}")
+    finish("run", 0)
+    last = DAY + timedelta(days=35)
+    ingest(behind, last)
+    assert [(row[2], row[4]) for row in ledger(behind)] == [(BAD, "vanished")]
+
+    # when the next day is ingested, then it is told a last time, with what would bring it back
+    days = [str(last + timedelta(days=n)) for n in (1, 2)]
+    assert cli.main(["ingest", STREAM, "--landed", days[0]]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"not read (lost): {BAD}: it was gone before a run could read it")
+    assert told.endswith(f"run `usage-export ingest {STREAM} --landed {DAY}`")
+
+    # then it stays on record, and waits no longer
+    assert cli.main(["ingest", STREAM, "--landed", days[1]]) == 0
+    assert [(row[1], row[2], row[4]) for row in ledger(behind)] == [(DAY, BAD, "lost")]
+    assert f"  lost          1 objects, gone from landing unread\n    {BAD}\n" in (
+        lookup.statement_text(DAY)
+    )
+    assert cli.main(["status"]) == 0
+    counted = f"{STREAM}: 0 landed objects not read yet, 1 lost (see the table unread)\n"
+    assert counted in capsys.readouterr().out
+
+    # when it is delivered again after all, then that command reads it
+    behind.land(BAD, lines(event("b", 2)), evening())
+    ingest(behind, DAY)
+    assert (quantities(behind), ledger(behind)) == ([("a", 1), ("b", 2)], [])
+
+
 @pytest.mark.parametrize(
     ("kind", "error", "verb"),
     [
