@@ -8,11 +8,13 @@ reference, "Object"); our own against the sha256 that the release names or that 
 import hashlib
 import io
 import os
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -61,44 +63,44 @@ class Store:
     def url(self, key: str) -> str:
         return self._place(key).url(key)
 
-    def list(self, prefix: str) -> dict[str, tuple[str, int]]:
-        """key -> (ETag, size in bytes) of everything below `prefix`."""
-        return {key: (one["ETag"].strip('"'), one["Size"]) for key, one in self._below(prefix)}
+    def list(self, prefix: str, first: str = "", last: str = "") -> dict[str, tuple[str, int]]:
+        """key -> (ETag, size in bytes) of what lies below `prefix`, from `first` to what begins with `last`."""
+        found = self._below(prefix, first, last)
+        return {key: (one["ETag"].strip('"'), one["Size"]) for key, one in found}
 
     def aged(self, prefix: str) -> dict[str, tuple[datetime, int]]:
         """key -> (last modified, naive UTC; size in bytes) of everything below `prefix`."""
-        return {
-            key: (moment.naive(one["LastModified"]), one["Size"])
-            for key, one in self._below(prefix)
-        }
+        found = self._below(prefix)
+        return {key: (moment.naive(one["LastModified"]), one["Size"]) for key, one in found}
 
     def folders(self, prefix: str) -> Sequence[str]:
         """Folders right below `prefix`, each with its last slash."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.location.bucket, Prefix=self.location.key(prefix), Delimiter="/"
-        )
-        listed = self._call("list", prefix, lambda: list(pages))
-        found = (one["Prefix"] for page in listed for one in page.get("CommonPrefixes", []))
+        pages = self._call("list", prefix, lambda: list(self._pages(prefix, Delimiter="/")))
+        found = (one["Prefix"] for page in pages for one in page.get("CommonPrefixes", []))
         return [one[len(self.location.prefix) :] for one in found]
 
-    def _below(self, prefix: str) -> Iterator[tuple[str, dict]]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.location.bucket, Prefix=self.location.key(prefix)
-        )
-        for page in self._call("list", prefix, lambda: list(pages)):
-            for one in page.get("Contents", []):
-                yield one["Key"][len(self.location.prefix) :], one
+    def _below(self, prefix: str, first: str = "", last: str = "") -> Iterator[tuple[str, dict]]:
+        # a folder stays whole: SeaweedFS takes the name of one for the end of what is in it
+        start = self.location.key(first if first.endswith("/") else first[:-1])
+        end = self.location.key(last) + chr(sys.maxunicode)
+
+        def listed() -> Sequence[dict]:
+            pages = (page.get("Contents") for page in self._pages(prefix, StartAfter=start))
+            ours = takewhile(lambda page: not page or page[0]["Key"] <= end, pages)
+            return [one for page in ours for one in page or ()]
+
+        for one in self._call("list", prefix, listed):
+            yield one["Key"][len(self.location.prefix) :], one
+
+    def _pages(self, prefix: str, **more: str) -> Iterable[dict]:
+        where = {"Bucket": self.location.bucket, "Prefix": self.location.key(prefix)}
+        return self._client.get_paginator("list_objects_v2").paginate(**where, **more)
 
     def pin(self, key: str) -> Pinned:
         """Head of an object: what identifies its bytes, and when it was delivered."""
         head = self._call("head", key, lambda: self._client.head_object(**self._where(key)))
-        return Pinned(
-            key,
-            head["ETag"].strip('"'),
-            head.get("VersionId"),
-            head["ContentLength"],
-            moment.delivered_at(head, self.url(key)),
-        )
+        etag, at = head["ETag"].strip('"'), moment.delivered_at(head, self.url(key))
+        return Pinned(key, etag, head.get("VersionId"), head["ContentLength"], at)
 
     def fetch(self, pinned: Pinned, target: Path) -> str:
         """Write the pinned object's bytes to `target`; returns their sha256.
@@ -188,15 +190,14 @@ class Store:
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; one that is gone already is no error. Only sweep calls this."""
+        bucket = self.location.bucket
         for start in range(0, len(keys), 1000):
             named = [{"Key": self.location.key(key)} for key in keys[start : start + 1000]]
             request = {"Objects": named, "Quiet": True}
-            ask = partial(self._client.delete_objects, Bucket=self.location.bucket, Delete=request)
+            ask = partial(self._client.delete_objects, Bucket=bucket, Delete=request)
             for one in self._call("delete", keys[start], ask).get("Errors", []):
-                url = f"s3://{self.location.bucket}/{one['Key']}"
-                raise SettingError(
-                    f"delete {url}: {one['Code']}: allow s3:DeleteObject on the lake"
-                )
+                said = f"delete s3://{bucket}/{one['Key']}: {one['Code']}"
+                raise SettingError(f"{said}: allow s3:DeleteObject on the lake")
 
     def _conditional(self, key: str, data: Data, condition: dict, metadata: dict) -> bool:
         for attempt in range(refusal.ATTEMPTS):
@@ -207,8 +208,7 @@ class Store:
                 return False
             except StoreUnavailable as error:
                 cause = error.__cause__
-                conflict = isinstance(cause, ClientError) and refusal.status(cause) == 409
-                if not conflict:
+                if not (isinstance(cause, ClientError) and refusal.status(cause) == 409):
                     raise
                 time.sleep(0.05 * 2**attempt)  # another conditional write is in flight
         raise StoreUnavailable(f"{self.url(key)} kept being written: run again")
