@@ -217,7 +217,8 @@ def _status(_: argparse.Namespace) -> int:
     print(f"release {found['release']}, made {found['created_at'] or 'never'}")
     print(f"usage dates waiting to be built: {', '.join(found['pending']) or 'none'}")
     for stream, keys in found["backlog"].items():
-        print("\n".join(unread.waiting(stream, keys, found["unread"][stream])))
+        known = found["unread"][stream], found["behind"][stream]
+        print("\n".join(unread.waiting(stream, keys, *known)))
     if found["unmatched"]:
         print(f"{len(found['unmatched'])} landed objects that no contract's path matches:")
         print("".join(f"  {shown.value(key)}\n" for key in found["unmatched"][:10]), end="")

@@ -130,15 +130,26 @@ def status() -> dict:
             good[stream] = contract.load(env.contracts, stream)
         except ContractError as error:  # of no concern to the others
             wrong[stream] = str(error)
+    waiting = {stream: backlog(stream) for stream in good}
     return {
         "release": found.number,
         "created_at": found.body.get("created_at"),
         "pending": sorted(found.pending),
         "wrong": wrong,
-        "backlog": {stream: backlog(stream) for stream in good},
+        "backlog": waiting,
+        "behind": {stream: _behind(found, good[stream], keys) for stream, keys in waiting.items()},
         "unread": {stream: unread(stream) for stream in good},
         "unmatched": discovery.unmatched(Store(env.landing), good.values()),
     }
+
+
+def _behind(found: Release, of: contract.Contract, keys: list[str]) -> dict[str, date]:
+    """Landed dates of those keys to which no run after the newest one looks back."""
+    names = found.partitions(MANIFEST.name, stream=of.stream)
+    read = [layout.date_of(name, "landed_date") for name in names]
+    start = min(extract.window(of, max(read))) if read else date.min
+    days = {key: discovery.key_date(of, key) for key in keys}
+    return {key: day for key, day in days.items() if day and day < start}
 
 
 def open_release(number: int | None = None) -> tuple[Release, Location]:

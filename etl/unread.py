@@ -116,22 +116,28 @@ def refuse(missed: dict[str, list[dict]]) -> None:
         raise SourceError("\n".join([head, *lines]))
 
 
-def waiting(stream: str, backlog: list[str], unread: dict[str, str]) -> list[str]:
-    """What is still to be read, for people: what landed and no manifest covers, and what vanished."""
+def waiting(
+    stream: str, backlog: list[str], unread: dict[str, str], behind: dict[str, date]
+) -> list[str]:
+    """What is still to be read, for people: what landed and no manifest covers, and what vanished. `behind`:
+    the landed dates of those to which no run looks back."""
     there = set(backlog)
     gone = [key for key in unread if key not in there]
     lost = sum(unread[key] == LOST for key in gone)
     why = unread | dict.fromkeys(gone, GONE)
     named = [key for key in unread if key in there or unread[key] != LOST]
     named += [key for key in backlog if key not in unread]
+
+    def line(key: str) -> str:
+        reason = f" ({why[key]})" if key in why else ""
+        if key not in behind:
+            return f"  {shown.value(key)}{reason}"
+        command = f"usage-export ingest {stream} --landed {behind[key]}"
+        return f"  {shown.value(key)}{reason}: no run looks back to its date, `{command}` reads it"
+
     head = f"{stream}: {len(named)} landed objects not read yet"
-    return [
-        head + (f", {lost} lost (see the table unread)" if lost else ""),
-        *(
-            f"  {shown.value(k)}" + (f" ({why[k]})" if k in why else "")
-            for k in named[:SHOWN_OBJECTS]
-        ),
-    ]
+    head += f", {lost} lost (see the table unread)" if lost else ""
+    return [head, *map(line, named[:SHOWN_OBJECTS])]
 
 
 def told(missed: Iterable[dict]) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from etl import lookup, pages
+from etl import cli, lookup, pages
 from tests import fault_proxy
 from tests.conftest import Lake
 from tests.events import DAY, evening, event, key, lines
@@ -65,3 +65,17 @@ def test_a_gap_is_told_from_what_landed_long_before(aged):
     assert [
         (gap["sequence_scope"], gap["first_missing"]) for gap in one["completeness"]["gaps"]
     ] == [("2", 1)]
+
+
+def test_what_no_run_looks_back_to_waits_with_the_command_that_reads_it(aged, capsys):
+    late = key(OLD, offset=9)
+    aged.land(late, lines(event("late", at=f"{OLD}T10:00:00Z")), evening(OLD))
+    aged.ingest(STREAM, NEXT)
+
+    assert cli.main(["status"]) == 0
+    command = f"usage-export ingest {STREAM} --landed {OLD}"
+    waits = f"  {late}: no run looks back to its date, `{command}` reads it\n"
+    assert f"{STREAM}: 1 landed objects not read yet\n{waits}" in capsys.readouterr().out
+
+    assert cli.main(command.split()[1:]) == 0
+    assert lookup.backlog(STREAM) == []
