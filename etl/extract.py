@@ -58,9 +58,14 @@ def lost(
     landing: Store, contract: Contract, landed: date, ledger: Iterable[Unread]
 ) -> list[Unread]:
     """Of what was never read, that which is not there any more and to which no run looks back any more."""
-    start = min(window(contract, landed))
-    old = [one for one in ledger if one.landed_date < start and one.reason != unread.LOST]
-    there = listing(landing, contract, {one.landed_date for one in old}) if old else {}
+    start, known = min(window(contract, landed)), contract.discovery.regex
+    old = [
+        one
+        for one in ledger
+        if one.landed_date < start and one.reason != unread.LOST and known.fullmatch(one.key)
+    ]
+    dates = {key_date(contract, one.key) or one.landed_date for one in old}
+    there = listing(landing, contract, dates) if old else {}
     return [_lost(contract, one) for one in old if one.key not in there]
 
 

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from etl import cli, lookup, manifest, mapping, replay, sql, stages
+from etl import cli, contract, extract, lookup, manifest, mapping, replay, settings, sql, stages
 from etl.errors import Denied, SourceError, StoreUnavailable
+from etl.layout import CONTRACTS
 from etl.settings import ROOT
+from etl.store import Store
+from etl.unread import Unread
 from tests import fault_proxy
 from tests.conftest import Lake
 from tests.events import DAY, evening, event, key, lines
@@ -217,6 +220,16 @@ def test_what_vanished_is_lost_once_no_run_looks_back_to_it(behind, capsys):
     behind.land(BAD, lines(event("b", 2)), evening())
     ingest(behind, DAY)
     assert (quantities(behind), ledger(behind)) == ([("a", 1), ("b", 2)], [])
+
+
+def test_only_what_is_known_to_be_gone_is_lost(behind):
+    landing, known = Store(settings.from_environment().landing), contract.load(CONTRACTS, STREAM)
+    keys = {"of another path": "old/place.json.gz", "there": GOOD, "gone": key(partition=9)}
+    unread = [Unread(DAY, one, "etag", "denied", "") for one in keys.values()]
+
+    for days, lost in ((35, []), (36, [keys["gone"]])):
+        found = extract.lost(landing, known, DAY + timedelta(days=days), unread)
+        assert [(one.key, one.reason) for one in found] == [(one, "lost") for one in lost]
 
 
 @pytest.mark.parametrize(
