@@ -1,7 +1,8 @@
 """A contract as SQL: lines -> one text column a property, privacy applied; then the contract's own SELECT.
 
-Views and tables this makes on a connection: `batch` (records as read), `record` (lineage, identity and the
-reader's judgement), `raw` (what the contract's SQL may see) and `mapped` (what it made of that).
+Views and tables this makes on a connection: `batch` (records as read), `parsed`, of which `record` shows lineage,
+identity and the reader's judgement, and `raw` what the contract's SQL may see; `mapped` (what it made of that, with
+the lineage that its record_id carried through it) and `measure` (what is mapped, and records without any measure).
 """
 
 import re
@@ -19,7 +20,7 @@ from etl.tables import USAGE_ARRIVAL
 
 CHUNK = readers.SCHEMA.append(pa.field("object_id", pa.int32()))
 LINEAGE = (
-    *("raw_object_key", "raw_object_etag", "raw_line", "delivered_at", "landed_date"),
+    *("object_id", "raw_object_key", "raw_object_etag", "raw_line", "delivered_at", "landed_date"),
     *("sequence_scope", "sequence_id", "record_key", "parse_reason"),
 )
 OPTIONAL = {
@@ -32,6 +33,7 @@ OPTIONAL = {
 MAPPED = (
     {"record_id": "BIGINT"} | OPTIONAL | {"sample_weight": "VARCHAR", "reject_reason": "VARCHAR"}
 )
+CARRIED = ("record_id", *(name for name in LINEAGE if name != "parse_reason"))
 EXACT = {"quantity": ("DECIMAL", "INTEGER", "BIGINT")}  # a double would have lost digits
 
 
@@ -51,6 +53,7 @@ def prepare(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     engine.register("meter_unit", pa.table(meters))
     try:
         bind(engine, contract, CHUNK.empty_table(), [])
+        _show_parsed(engine, contract)
     except duckdb.OperationalError:
         raise  # memory or disk, not the contract
     except duckdb.Error as error:
@@ -70,6 +73,8 @@ def _check(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
             row["column_name"]: row["column_type"]
             for row in sql.rows(engine, f"DESCRIBE {query(contract)}")
         }
+        if "record_id" in found:
+            _show_mapped(engine, contract, set(found))
     except duckdb.OperationalError:
         raise  # memory or disk, not the contract
     except (duckdb.Error, OSError) as error:
@@ -104,29 +109,47 @@ def bind(
     chunk: pa.Table,
     objects: Sequence[Landed],
 ) -> None:
-    """Make `record` (lineage and judgement of the reader) and `raw` (what the contract's SQL may see)."""
+    """Give the records of a chunk to what prepare has made."""
     numbers = pa.array(range(chunk.num_rows), pa.int64())
     engine.register("batch", chunk.append_column("record_id", numbers))
     engine.register("landed_object", _object_table(objects))
     engine.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS {_parse(contract)}")
+
+
+def map_records(engine: duckdb.DuckDBPyConnection) -> None:
+    """Make `mapped`: the contract's SELECT over `raw`, with the columns that it leaves out as NULL."""
+    engine.execute("CREATE OR REPLACE TEMP TABLE mapped AS FROM mapping")
+
+
+def _show_parsed(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Make `record` and `raw`. To the contract's SQL a record_id only tells records apart; it holds their lineage,
+    so that a measure need not be joined to it."""
     lineage = sql.column_list(LINEAGE)
     engine.execute(f"CREATE OR REPLACE TEMP VIEW record AS SELECT record_id, {lineage} FROM parsed")
+    carried = ", ".join(f"{name} := {name}" for name in CARRIED)
     visible = "".join(f", {_quoted(p.name)}" for p in contract.properties if p.privacy != "drop")
     engine.execute(
-        "CREATE OR REPLACE TEMP VIEW raw AS SELECT record_id, raw_object_key, raw_line, delivered_at"
-        f"{visible} FROM parsed WHERE parse_reason IS NULL"
+        f"CREATE OR REPLACE TEMP VIEW raw AS SELECT struct_pack({carried}) AS record_id, raw_object_key, "
+        f"raw_line, delivered_at{visible} FROM parsed WHERE parse_reason IS NULL"
     )
 
 
-def map_records(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """Make `mapped`: the contract's SELECT over `raw`, with the columns that it leaves out as NULL."""
-    columns = {row["column_name"] for row in sql.rows(engine, f"DESCRIBE {query(contract)}")}
+def _show_mapped(engine: duckdb.DuckDBPyConnection, contract: Contract, columns: set[str]) -> None:
+    """Make `mapping`, `mapped` and `measure`."""
+    carried = ", ".join(f"made.record_id.{name} AS {name}" for name in CARRIED)
     mapped = ", ".join(
-        f"{name}::{kind} AS {name}" if name in columns else f"NULL::{kind} AS {name}"
+        f"{name if name in columns else 'NULL'}::{kind} AS {name}"
         for name, kind in MAPPED.items()
+        if name != "record_id"
     )
     engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE mapped AS SELECT {mapped} FROM ({query(contract)})"
+        f"CREATE OR REPLACE TEMP VIEW mapping AS SELECT {carried}, {mapped} FROM ({query(contract)}) made "
+        "WHERE made.record_id IS NOT NULL"
+    )
+    map_records(engine)
+    engine.execute(
+        "CREATE OR REPLACE TEMP VIEW measure AS SELECT *, NULL::VARCHAR AS parse_reason FROM mapped "
+        "UNION ALL BY NAME FROM record ANTI JOIN mapped USING (record_id)"
     )
 
 
@@ -139,7 +162,8 @@ def _parse(contract: Contract) -> str:
     ]
     if contract.reader.format == "text_lines":
         fields = {one.name: f"fields.g{one.path}" for one in kept}
-        names = ", ".join(f"'g{n}'" for n in range(_groups(contract.reader.pattern or "") + 1))
+        groups = re.compile(contract.reader.pattern or "").groups
+        names = ", ".join(f"'g{n}'" for n in range(groups + 1))
         extracted = f"regexp_extract(line, {quote(f'({contract.reader.pattern})')}, [{names}])"
         nested = "false"
         unparsed = "CASE WHEN coalesce(fields.g0, '') = '' THEN 'no_match' END"
@@ -148,8 +172,8 @@ def _parse(contract: Contract) -> str:
         paths = ", ".join(quote(one.path) for one in kept)
         # asked first, because TRY reads every line of a vector anew where one of them is broken
         extracted = (
-            "CASE WHEN ltrim(line, ' \t')[1] = '{' AND json_valid(line) "
-            f"THEN TRY(json_extract_string(line, [{paths}])) END"
+            "CASE WHEN CASE WHEN starts_with(line, '{') THEN true ELSE ltrim(line, ' \t')[1] = '{' END "
+            f"AND json_valid(line) THEN TRY(json_extract_string(line, [{paths}])) END"
         )
         nested = _nested(kept)
         unparsed = "CASE WHEN fields IS NULL THEN 'not_json' WHEN nested THEN 'wrong_type' END"
@@ -159,7 +183,7 @@ def _parse(contract: Contract) -> str:
         if one.privacy != "drop"
     )
     return f"""
-        SELECT record_id, raw_object_key, raw_object_etag, raw_line, delivered_at, landed_date,
+        SELECT record_id, object_id, raw_object_key, raw_object_etag, raw_line, delivered_at, landed_date,
             sequence_scope, first_sequence + record - 1 AS sequence_id,
             {_identity(contract, fields)} AS record_key,
             coalesce(reader_reason, {unparsed}) AS parse_reason{visible}
@@ -175,10 +199,6 @@ def _nested(kept: Sequence[Property]) -> str:
     brackets = " OR ".join(f"contains(array_to_string(fields, ''), '{mark}')" for mark in "{[")
     types = f"list_has_any(json_type(line, [{paths}]), ['OBJECT', 'ARRAY'])"
     return f"CASE WHEN {brackets} THEN {types} ELSE false END" if paths else "false"
-
-
-def _groups(pattern: str) -> int:
-    return re.compile(pattern).groups
 
 
 def _protected(value: str, privacy: str, null_token: str | None) -> str:

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl import lake, mapping, raised, readers, sql, unread
+from etl import lake, mapping, raised, readers, sql, unread, verdict
 from etl.contract import Contract
 from etl.errors import ContractError
 from etl.manifest import Count, Landed, ObjectResult
@@ -122,17 +122,10 @@ def _normalize_chunk(
     results: list[ObjectResult],
 ) -> Rows:
     mapping.bind(engine, contract, chunk, [one.landed for one in results])
-    mapping.map_records(engine, contract)
-    arrival = sql.arrow(
-        engine,
-        "usage/usage_arrival",
-        stream=contract.stream,
-        schema_version=contract.version,
-        late_window_days=contract.discovery.late_window_days,
-        allowed_labels=list(contract.labels.allowed),
-    )
+    mapping.map_records(engine)
+    arrival = verdict.judged(engine, contract)
     engine.register("arrival", arrival)
-    accepted = _in_order(arrival.filter(pc.is_null(arrival["reject_reason"])))
+    accepted = verdict.in_order(arrival.filter(pc.is_null(arrival["reject_reason"])))
     rows = lake.shaped(accepted.select(USAGE_ARRIVAL.schema.names), USAGE_ARRIVAL.schema)
     names = {"stream": contract.stream, "version": contract.version}
     refused = sql.arrow(engine, "usage/quarantine", **names)
@@ -142,14 +135,6 @@ def _normalize_chunk(
         for row in sql.rows(engine, sql.model(model))
     ]
     return Rows(rows, lake.shaped(refused, QUARANTINE.schema), counted)
-
-
-def _in_order(rows: pa.Table) -> pa.Table:
-    """As the records came; the engine nearly always leaves them so."""
-    numbers = rows["record_id"].to_numpy()
-    if not (numbers[1:] > numbers[:-1]).all():
-        rows = rows.sort_by([("record_id", "ascending"), ("meter", "ascending")])
-    return rows
 
 
 def _count(rows: Rows, results: list[ObjectResult]) -> None:

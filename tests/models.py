@@ -32,15 +32,18 @@ SETTINGS = Settings(
     sweep_after_days=7,
 )
 Rows = list[dict[str, Any]]
-RECORD = {"record_id": "BIGINT"} | {
-    name: tables.USAGE_ARRIVAL.sql_columns.get(name, "VARCHAR") for name in mapping.LINEAGE
+OF_OBJECT = {"record_id": "BIGINT", "object_id": "INTEGER"}
+RECORD = OF_OBJECT | {
+    name: tables.USAGE_ARRIVAL.sql_columns.get(name, "VARCHAR")
+    for name in mapping.LINEAGE
+    if name not in OF_OBJECT
 }
 RIVAL = {
     **{"record_key": "VARCHAR", "delivered_at": "TIMESTAMP", "raw_object_key": "VARCHAR"},
     **{"raw_line": "BIGINT", "usage_date": "DATE", "nth": "BIGINT"},
 }
 BATCH = {"record_id": "BIGINT", "object_id": "INTEGER", "raw": "BLOB", "reader_reason": "VARCHAR"}
-JUDGED = {"record_id": "BIGINT"} | tables.USAGE_ARRIVAL.sql_columns | {"reject_reason": "VARCHAR"}
+JUDGED = OF_OBJECT | tables.USAGE_ARRIVAL.sql_columns | {"reject_reason": "VARCHAR"}
 
 
 def run(model: str, given: Mapping[str, pa.Table], **params: Any) -> Rows:
@@ -72,6 +75,14 @@ def rows_like(columns: Mapping[str, str], rows: Rows) -> pa.Table:
 def value(expression: str, *params: Any) -> Any:
     """One value of a SQL expression that may use the house macros."""
     return plain_engine().execute(f"SELECT {expression}", list(params)).fetchone()[0]
+
+
+def with_lineage(records: Rows, mapped: pa.Table) -> pa.Table:
+    """Records, each with its mapped measures or with none."""
+    engine = plain_engine()
+    engine.register("lineage", rows_like(RECORD, records))
+    engine.register("made", mapped)
+    return engine.sql("FROM lineage LEFT JOIN made USING (record_id)").to_arrow_table()
 
 
 @cache
@@ -140,13 +151,14 @@ def adjust(target: str, quantity: object, name: str = "a1", **fields: Any) -> di
 def judged(record_id: int = 0, reason: str | None = None, **fields: Any) -> dict:
     """A row as sql/usage/usage_arrival.sql gives it."""
     row = arrival(f"k{record_id}", **fields)
-    return row | {"record_id": record_id, "reject_reason": reason}
+    return {"object_id": 0} | row | {"record_id": record_id, "reject_reason": reason}
 
 
 def record(record_id: int = 0, **fields: Any) -> dict:
     """A record as the reader and the contract's identity left it."""
     base = {
         "record_id": record_id,
+        "object_id": 0,
         "raw_object_key": "o1",
         "raw_object_etag": "e1",
         "raw_line": record_id + 1,
@@ -161,6 +173,7 @@ def measure(record_id: int = 0, quantity: object = 1, **fields: Any) -> dict:
     """What a contract's SELECT made of a record; NULL where it says nothing."""
     base = dict.fromkeys(mapping.MAPPED) | {
         "record_id": record_id,
+        "object_id": 0,
         "source": "//app/a",
         "tenant_id": "t-1",
         "attribution": "event",
@@ -215,7 +228,7 @@ def normalized(stream: str, *lines: str) -> tuple[Rows, Rows]:
     """Real contract, real SELECT: (records as read, mapped measures), in the order of lines."""
     engine, promise = _prepared(stream)
     mapping.bind(engine, promise, _chunk(lines), [_landed()])
-    mapping.map_records(engine, promise)
+    mapping.map_records(engine)
     records = sql.rows(engine, "FROM record ORDER BY record_id")
     return records, sql.rows(engine, "FROM mapped ORDER BY record_id, meter")
 

@@ -15,7 +15,7 @@ EGRESS = {"meter": "bytes", "unit": "Bytes"}
 def came(batches, measures) -> dict:
     given = {
         "batch": models.rows_like(models.BATCH, batches),
-        "mapped": models.rows_like(mapping.MAPPED, measures),
+        "mapped": models.rows_like(models.OF_OBJECT | mapping.MAPPED, measures),
     }
     return {
         (row["object_id"], row["meter"], row["unit"]): (row["rows_in"], row["quantity_in"])
@@ -23,10 +23,14 @@ def came(batches, measures) -> dict:
     }
 
 
-def became(batches, rows) -> dict:
+def counted(rows) -> list[dict]:
+    return models.run("usage/normalize_count", {"arrival": models.rows_like(models.JUDGED, rows)})
+
+
+def became(rows) -> dict:
     return {
         (row["object_id"], row["meter"], row["unit"]): (row["kept"], row["refused"])
-        for row in models.run("usage/normalize_count", over(batches, rows))
+        for row in counted(rows)
     }
 
 
@@ -44,7 +48,12 @@ def quarantined(batches, rows) -> list[dict]:
 
 def test_what_came_in_is_counted_by_object_and_by_meter():
     batches = [batch(0), batch(1), batch(2, object_id=1)]
-    measures = [measure(0, 2), measure(0, 30, **EGRESS), measure(1, "0.000000001"), measure(2, 5)]
+    measures = [
+        measure(0, 2),
+        measure(0, 30, **EGRESS),
+        measure(1, "0.000000001"),
+        measure(2, 5, object_id=1),
+    ]
 
     assert came(batches, measures) == {
         (0, *RECORDS): (2, None),
@@ -63,12 +72,14 @@ def test_measures_without_meter_unit_or_quantity_still_leave_their_record_counte
 
 
 def test_what_was_kept_and_refused_is_counted_by_object_and_by_meter():
-    batches = [batch(0), batch(1), batch(2)]
     rows = [judged(0), judged(0, **EGRESS), judged(1, "no_time"), judged(1, "no_time", **EGRESS)]
     rows.append(judged(2, "not_json", meter=None, unit=None, quantity=None))
+    rows.append(judged(3, object_id=1, **EGRESS))
 
-    assert became(batches, rows) == {
+    assert became(rows) == {
         (0, *RECORDS): (1, 2),
+        (1, *RECORDS): (1, 0),
+        (1, *BYTES): (1, 0),
         (0, *API): (1, 1),
         (0, *BYTES): (1, 1),
     }
@@ -76,8 +87,7 @@ def test_what_was_kept_and_refused_is_counted_by_object_and_by_meter():
 
 def test_quantities_are_told_apart_by_what_became_of_them():
     rows = [judged(0, quantity=2), judged(1, "no_time", quantity=3), judged(2, quantity=None)]
-    found = models.run("usage/normalize_count", over([batch(n) for n in range(3)], rows))
-    (api,) = [row for row in found if row["meter"]]
+    (api,) = [row for row in counted(rows) if row["meter"]]
 
     assert (api["quantity_kept"], api["quantity_refused"]) == (quantity("2"), quantity("3"))
 

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from etl import mapping
+from etl import mapping, verdict
 from tests import models
 from tests.models import DAY, EVENING, NEXT, NOON, key_of, measure, quantity, record
 
@@ -13,9 +13,10 @@ AHEAD = EVENING + timedelta(minutes=5)
 
 
 def arrived(records, measures, rules=("event", "none"), labels=("feature",)) -> list[dict]:
+    mapped = models.rows_like(mapping.MAPPED, measures)
     given = {
-        "record": models.rows_like(models.RECORD, records),
-        "mapped": models.rows_like(mapping.MAPPED, measures),
+        "mapped": mapped,
+        "measure": models.with_lineage(records, mapped),
         "meter_unit": pa.table({"meter": ["api_calls", "bytes"], "unit": ["Requests", "Bytes"]}),
         "attribution_rule": pa.table({"rule": list(rules)}),
     }
@@ -130,10 +131,17 @@ def test_more_than_sixteen_labels_are_refused():
 
 
 def test_a_record_is_refused_whole():
-    given = [measure(), measure(meter="bytes", unit="Bytes", quantity=None), measure(1)]
-    rows = arrived([record(), record(1)], given)
+    reasons = [None, "no_quantity", None, "too_late", "no_quantity", None]
+    rows = pa.table({"record_id": [0, 0, 1, 2, 2, 2], "reject_reason": reasons})
 
-    assert [row["reject_reason"] for row in rows] == ["no_quantity", "no_quantity", None]
+    whole = verdict.whole(rows)["reject_reason"].to_pylist()
+    assert whole == ["no_quantity", "no_quantity", None, *["no_quantity"] * 3]
+
+
+def test_a_record_of_which_nothing_is_refused_is_kept_whole():
+    rows = pa.table({"record_id": [0, 0], "reject_reason": pa.nulls(2, pa.string())})
+
+    assert verdict.whole(rows)["reject_reason"].to_pylist() == [None, None]
 
 
 def test_a_meter_that_comes_twice_in_a_record_refuses_it():

@@ -10,6 +10,5 @@ GROUP BY ALL
 UNION ALL
 SELECT object_id, meter, unit, count(*) AS rows_in, sum(quantity)::DECIMAL(38,9) AS quantity_in
 FROM mapped
-JOIN batch USING (record_id)
 WHERE meter IS NOT NULL AND unit IS NOT NULL
 GROUP BY ALL

@@ -1,36 +1,37 @@
 -- Mapped measures of delivered records, judged and completed: canonical columns plus reject_reason.
--- A record is refused whole: where one of its measures is refused, all of them carry the reason.
+-- A record is refused whole, also where only one of its measures has a reject_reason here: etl/verdict.py sees to it.
 --
 -- grain:   record_id x meter; a record without any measure gives one row (reason no_measure)
--- inputs:  record, mapped, meter_unit, attribution_rule
+-- inputs:  measure, mapped, meter_unit, attribution_rule
 -- params:  stream, schema_version, late_window_days, allowed_labels
 
 WITH judged AS (
     SELECT
-        record.*,
-        mapped.* EXCLUDE (record_id) REPLACE (
-            coalesce(mapped.record_kind, 'usage') AS record_kind,
-            coalesce(mapped.tenant_id, 'UNATTRIBUTED') AS tenant_id,
-            CASE WHEN nullif(mapped.tenant_id, 'UNATTRIBUTED') IS NULL THEN 'none' ELSE mapped.attribution END AS attribution,
-            CASE WHEN mapped.sample_weight IS NULL THEN 1
-                WHEN regexp_full_match(mapped.sample_weight, '\d{1,9}') THEN mapped.sample_weight::INTEGER
+        measure.* REPLACE (
+            coalesce(measure.record_kind, 'usage') AS record_kind,
+            coalesce(measure.tenant_id, 'UNATTRIBUTED') AS tenant_id,
+            CASE WHEN nullif(measure.tenant_id, 'UNATTRIBUTED') IS NULL THEN 'none' ELSE measure.attribution END AS attribution,
+            CASE WHEN measure.sample_weight IS NULL THEN 1
+                WHEN regexp_full_match(measure.sample_weight, '\d{1,9}') THEN measure.sample_weight::INTEGER
             END AS sample_weight,
-            coalesce(mapped.period_start, mapped.event_time) AS period_start,
-            coalesce(mapped.period_end, mapped.event_time) AS period_end,
-            CASE WHEN cardinality(mapped.labels) = 1 AND map_values(mapped.labels)[1] IS NOT NULL THEN mapped.labels
+            coalesce(measure.period_start, measure.event_time) AS period_start,
+            coalesce(measure.period_end, measure.event_time) AS period_end,
+            CASE WHEN cardinality(measure.labels) = 1 AND map_values(measure.labels)[1] IS NOT NULL THEN measure.labels
                 ELSE coalesce(map_from_entries(list_sort(list_filter(
-                    map_entries(mapped.labels), lambda label: label.value IS NOT NULL))), MAP {}) END AS labels
+                    map_entries(measure.labels), lambda label: label.value IS NOT NULL))), MAP {}) END AS labels
         ),
-        meter_unit.meter IS NOT NULL OR coalesce(mapped.record_kind = 'void', false) AS meter_known,
+        meter_unit.meter IS NOT NULL OR coalesce(measure.record_kind = 'void', false) AS meter_known,
         attribution_rule.rule IS NOT NULL AS rule_known,
         repeated.meter IS NOT NULL AS meter_repeated
-    FROM record
-    LEFT JOIN mapped USING (record_id)
-    LEFT JOIN (SELECT record_id, meter FROM mapped GROUP BY ALL HAVING count(*) > 1) repeated
-        ON repeated.record_id = mapped.record_id AND repeated.meter = mapped.meter
-    LEFT JOIN meter_unit ON meter_unit.meter = mapped.meter AND meter_unit.unit = mapped.unit
+    FROM measure
+    LEFT JOIN (
+        SELECT record_id, meter
+        FROM mapped SEMI JOIN (SELECT record_id FROM mapped GROUP BY ALL HAVING count(*) > 1) USING (record_id)
+        GROUP BY ALL HAVING count(*) > 1
+    ) repeated ON repeated.record_id = measure.record_id AND repeated.meter = measure.meter
+    LEFT JOIN meter_unit ON meter_unit.meter = measure.meter AND meter_unit.unit = measure.unit
     LEFT JOIN attribution_rule
-        ON attribution_rule.rule = CASE WHEN nullif(mapped.tenant_id, 'UNATTRIBUTED') IS NULL THEN 'none' ELSE mapped.attribution END
+        ON attribution_rule.rule = CASE WHEN nullif(measure.tenant_id, 'UNATTRIBUTED') IS NULL THEN 'none' ELSE measure.attribution END
 ),
 
 reasoned AS (
@@ -48,8 +49,10 @@ reasoned AS (
             WHEN record_kind NOT IN ('usage', 'void', 'adjust') THEN 'unknown_kind'
             WHEN record_kind = 'usage' AND quantity < 0 THEN 'negative_quantity'
             WHEN record_kind = 'void' AND quantity <> 0 THEN 'void_with_quantity'
-            -- a billion records of the largest weighted quantity still add up within decimal(38,9)
-            WHEN abs(quantity) >= (100000000000000000000::HUGEINT // sample_weight)::DECIMAL(38,9)
+            -- a billion records of the largest weighted quantity still add up within decimal(38,9). Below the first
+            -- bound, that of the largest weight, nobody divides in 128 bits: it took as long as a sha256
+            WHEN abs(quantity) >= 100000000000 AND
+                abs(quantity) >= (100000000000000000000::HUGEINT // sample_weight)::DECIMAL(38,9)
                 THEN 'quantity_too_large'
             WHEN record_kind <> 'usage' AND corrects_key IS NULL THEN 'no_target'
             WHEN meter_repeated THEN 'repeated_meter'
@@ -68,7 +71,7 @@ reasoned AS (
 ),
 
 -- a producer's clock may run ahead, but usage cannot happen after it was delivered
-timed AS MATERIALIZED (
+timed AS (
     SELECT
         *,
         event_time > delivered_at + INTERVAL 5 MINUTE AS ahead,
@@ -77,7 +80,7 @@ timed AS MATERIALIZED (
 )
 
 SELECT
-    record_id,
+    record_id, object_id,
     sha256(record_key || chr(31) || meter) AS idempotency_key,
     record_key,
     $stream AS stream, $schema_version AS schema_version,
@@ -91,8 +94,7 @@ SELECT
     sub_account_id,
     principal_hash,
     service_name,
-    resource_id,
-    resource_type,
+    resource_id, resource_type,
     meter,
     sku_id,
     quantity,
@@ -114,7 +116,5 @@ SELECT
     raw_line,
     $stream || '/' || landed_date AS run_id,
     landed_date,
-    refused.reason AS reject_reason
+    reason AS reject_reason
 FROM timed
-LEFT JOIN (SELECT record_id, min(reason) AS reason FROM timed WHERE reason IS NOT NULL GROUP BY record_id) refused
-    USING (record_id)
