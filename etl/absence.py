@@ -42,7 +42,7 @@ def _first(
     heads = [one.discovery.head for one in _all(contracts) if one.discovery.head != mine]
     others = tuple(head for head in heads if head.startswith(mine))
     aged = landing.aged(mine)
-    return min((at for key, (at, _) in aged.items() if not key.startswith(others)), default=None)
+    return min((at for key, (at, *_) in aged.items() if not key.startswith(others)), default=None)
 
 
 def _all(contracts: Path) -> list[BillingContract]:

@@ -4,6 +4,7 @@ deliver → load (one call a delivery) → settle → validate → publish. Each
 run's work area and leaves its output there; calling a stage again with the same run replaces what it left.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -38,12 +39,14 @@ def deliver(stream: str, run: str, billing_period: str | None = None) -> dict:
     base = release.latest(work.lake)
     with work.scratch() as folder:
         known = delivery.ledger(work.settings, work.lake, base, stream, folder)
-    found = discover.discover(work.landing, contract, _now())
+    settled = [] if billing_period else known  # what is asked for again is looked at again
+    found = discover.discover(work.landing, contract, settled, _now())
     chosen, changed = choose.choose(contract, found, known, billing_period)
     plan = {
         "base": base.number,
         "loads": [one.to_json() for one in chosen],
         "changed": [one.to_json() for one in changed],
+        "manifests": {one.delivery_id: one.manifest for one in found},
     }
     work.save(plan, "deliveries.json")
     numbers = list(range(len(chosen)))
@@ -86,7 +89,10 @@ def settle(stream: str, run: str) -> dict:
     plan = work.load("deliveries.json")
     base = work.base(plan["base"])
     with work.scratch() as folder:
-        known = delivery.ledger(work.settings, work.lake, base, stream, folder)
+        known = [
+            replace(one, **plan["manifests"].get(one.delivery_id, {}))
+            for one in delivery.ledger(work.settings, work.lake, base, stream, folder)
+        ]
         out = work.staged(folder)
         loads = [work.load(_name(n)) for n in range(len(plan["loads"]))]
         changed = [delivery.from_json(one) for one in plan["changed"]]

@@ -7,7 +7,7 @@ what is loaded. Where deliveries append, each is loaded once; an object that was
 from collections.abc import Iterable
 
 from etl.billing_contract import BillingContract
-from etl.delivery import COMPLETE, LOADED, REJECTED, SUPERSEDED, Delivery
+from etl.delivery import COMPLETE, LOADED, REJECTED, SUPERSEDED, Delivery, is_settled
 
 
 def choose(
@@ -61,13 +61,10 @@ def replaced(
 
 
 def _is_settled(contract: BillingContract, before: Delivery, now: Delivery, again: bool) -> bool:
-    """Judged for good; a contract of another version judges a rejected one anew, and one that was replaced
-    counts again where the provider went back to it."""
-    if before.state == LOADED:
-        return not again
-    if before.state == REJECTED:
-        return before.schema_version == contract.version and not again
-    return before.state == SUPERSEDED and now.submitted_at <= before.submitted_at
+    """What is asked for again is judged again, less what was replaced."""
+    if again and before.state != SUPERSEDED:
+        return False
+    return is_settled(before, contract.version, now.submitted_at)
 
 
 def _last_of_each_place(

@@ -42,6 +42,7 @@ class Delivery:
     reason: str | None = None
     detail: str | None = None
     manifest_key: str | None = None
+    manifest_etag: str | None = None
     objects: int = 0
     bytes: int = 0
     rows: int | None = None
@@ -49,7 +50,6 @@ class Delivery:
     last_day: date | None = None
     unknown_columns: str | None = None
     content_hash: str | None = None
-    manifest_etag: str | None = None
     parts: tuple[Pinned, ...] = ()
 
     @property
@@ -60,6 +60,11 @@ class Delivery:
     def place(self) -> str:
         """Where an object or folder that stands for itself lies, without its version; case does not count."""
         return self.delivery_id.rpartition("@")[0].lower()
+
+    @property
+    def manifest(self) -> dict[str, str | None]:
+        """By what it is known that it need not be read again."""
+        return {"manifest_key": self.manifest_key, "manifest_etag": self.manifest_etag}
 
     def at(self, state: str, reason: str | None = None, detail: str | None = None) -> "Delivery":
         return replace(self, state=state, reason=reason, detail=detail)
@@ -98,6 +103,16 @@ def ledger(
         staged.give(engine, lake, "delivery", DELIVERY.name, entries, folder / "ledger")
         found = sql.rows(engine, f"SELECT {names} FROM delivery ORDER BY submitted_at, delivery_id")
     return [Delivery(**row) for row in found]
+
+
+def is_settled(before: Delivery, version: str, submitted_at: datetime) -> bool:
+    """Judged for good; a contract of another version judges a rejected one anew, and one that was replaced
+    counts again where the provider went back to it."""
+    if before.state == REJECTED:
+        return before.schema_version == version
+    return before.state == LOADED or (
+        before.state == SUPERSEDED and submitted_at <= before.submitted_at
+    )
 
 
 def table(deliveries: Iterable[Delivery]) -> pa.Table:

@@ -1,6 +1,7 @@
 """Landing -> the deliveries that lie there, each judged by its provider's rule: complete or not, and why.
 
-Nothing is read but manifests. A manifest's files are those it names, never those of its folder.
+Nothing is read but manifests. A manifest's files are those it names, never those of its folder. Of what the ledger
+has settled and a listing shows unchanged nothing is read at all.
 """
 
 import hashlib
@@ -11,29 +12,39 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from etl import settled, stated
 from etl.billing_contract import BillingContract
 from etl.delivery import COMPLETE, REJECTED, SEEN, Delivery, Refused
 from etl.errors import SourceError
+from etl.settled import Settled
 from etl.store import Pinned, Store
 
 HEADS_AT_ONCE = 8
+Told = dict[str, tuple[str, datetime]]  # key -> (ETag, last modified)
+Found = tuple[str, Delivery | None]  # its id; None: settled and unchanged
 
 
-def discover(landing: Store, contract: BillingContract, now: datetime) -> list[Delivery]:
-    """Deliveries of a contract, oldest first; their objects are pinned where they are complete."""
+def discover(
+    landing: Store, contract: BillingContract, known: Iterable[Delivery], now: datetime
+) -> list[Delivery]:
+    """Deliveries of a contract that `known` has not settled, oldest first; their objects are pinned where they
+    are complete."""
     where, pattern = contract.discovery, contract.discovery.regex
-    keys = sorted(key for key in _listed(landing, where.head) if pattern.fullmatch(key))
+    listed = sorted(_listed(landing, where.head).items())
+    told = {key: one for key, one in listed if pattern.fullmatch(key)}
+    done = settled.settled(contract, known)
     if where.manifest:
-        found = [_by_manifest(landing, contract, key) for key in keys]
+        found = [_by_manifest(landing, contract, done, key, *one) for key, one in told.items()]
     elif where.marker:
-        found = _by_folder(landing, contract, keys)
+        found = _by_folder(landing, contract, done, told)
     else:
-        found = [_by_object(landing, contract, key, now) for key in keys]
-    by_id = {one.delivery_id: one for one in found}  # a manifest may lie there twice
-    return sorted(by_id.values(), key=lambda one: (one.submitted_at, one.delivery_id))
+        found = [_by_object(landing, contract, done, key, told, now) for key in told]
+    by_id = dict(found)  # a manifest may lie there twice
+    deliveries = [one for one in by_id.values() if one]
+    return sorted(deliveries, key=lambda one: (one.submitted_at, one.delivery_id))
 
 
-def _listed(landing: Store, head: str) -> list[str]:
+def _listed(landing: Store, head: str) -> Told:
     """Keys below a literal start of a path, however the folders after the first are spelled: a provider may
     write AWS/ one day and aws/ the next."""
     first, *others = head.split("/")[:-1] or [""]
@@ -41,10 +52,25 @@ def _listed(landing: Store, head: str) -> list[str]:
     for name in others:
         below = (folder for place in places for folder in landing.folders(place))
         places = [one for one in below if one.split("/")[-2].lower() == name.lower()]
-    return [key for place in places for key in landing.list(place)]
+    found = (one for place in places for one in landing.aged(place).items())
+    return {key: (etag, modified_at) for key, (modified_at, _, etag) in found}
 
 
-def _by_manifest(landing: Store, contract: BillingContract, key: str) -> Delivery:
+def _by_manifest(
+    landing: Store,
+    contract: BillingContract,
+    done: Settled,
+    key: str,
+    etag: str,
+    modified_at: datetime,
+) -> Found:
+    if before := done.by_manifest(key, etag, modified_at):
+        return before.delivery_id, None
+    found = _read_manifest(landing, contract, key)
+    return found.delivery_id, found
+
+
+def _read_manifest(landing: Store, contract: BillingContract, key: str) -> Delivery:
     pinned = landing.pin(key)
     body = landing.read(key)
     found = Delivery(
@@ -72,15 +98,16 @@ def _stated(landing: Store, contract: BillingContract, document: Any, found: Del
     keys = contract.discovery.manifest
     assert keys is not None
     values: dict[str, Any] = {
-        "delivery_id": str(_get(document, keys.id) or found.delivery_id),
-        "billing_period": _period(_get(document, keys.period_start)) or found.billing_period,
-        "submitted_at": _moment(_get(document, keys.submitted)) or found.submitted_at,
-        "rows_stated": _count(_get(document, keys.total_rows)),
+        "delivery_id": str(stated.get(document, keys.id) or found.delivery_id),
+        "billing_period": stated.period(stated.get(document, keys.period_start))
+        or found.billing_period,
+        "submitted_at": stated.moment(stated.get(document, keys.submitted)) or found.submitted_at,
+        "rows_stated": stated.count(stated.get(document, keys.total_rows)),
     }
     found = replace(found, **values)
     try:
         _refuse_scope(contract, document)
-        entries = _get(document, keys.objects)
+        entries = stated.get(document, keys.objects)
         if not isinstance(entries, list):
             raise Refused("manifest_not_readable", f"{keys.objects} is no list")
         parts = _parts(landing, contract, entries)
@@ -94,16 +121,16 @@ def _refuse_scope(contract: BillingContract, document: Any) -> None:
     """Part of a month, or another version of the data set, never stands for the month."""
     keys, wanted = contract.discovery.manifest, contract.discovery.dataset_version
     assert keys is not None
-    version = _get(document, keys.dataset_version)
+    version = stated.get(document, keys.dataset_version)
     if wanted and version != wanted:
         raise Refused("dataset_version", f"{version}, the contract reads {wanted}")
-    dataset = _get(document, keys.dataset)
+    dataset = stated.get(document, keys.dataset)
     if keys.dataset and dataset != contract.dataset:
         raise Refused("foreign_dataset", f"{dataset}, the contract reads {contract.dataset}")
-    start = _moment(_get(document, keys.period_start))
+    start = stated.moment(stated.get(document, keys.period_start))
     if start and start.day != 1:
         raise Refused("partial_month", f"begins on {start.date()}")
-    end = _moment(_get(document, keys.period_end))
+    end = stated.moment(stated.get(document, keys.period_end))
     if start and end and (end - start) > timedelta(days=32):
         raise Refused("several_months", f"{start.date()} to {end.date()}")
 
@@ -111,12 +138,12 @@ def _refuse_scope(contract: BillingContract, document: Any) -> None:
 def _parts(landing: Store, contract: BillingContract, entries: list) -> tuple[Pinned, ...]:
     keys = contract.discovery.manifest
     assert keys is not None
-    names = [str(_get(one, keys.name) if keys.name else one) for one in entries]
+    names = [str(stated.get(one, keys.name) if keys.name else one) for one in entries]
     if len(set(names)) < len(names):
         raise Refused("repeated_object", "the manifest names an object twice")
     found = _pin(landing, (_key(contract, name) for name in names))
     for entry, pinned in zip(entries, found, strict=True):
-        size = _count(_get(entry, keys.bytes))
+        size = stated.count(stated.get(entry, keys.bytes))
         if size is not None and size != pinned.size_bytes:
             detail = f"{pinned.key} has {pinned.size_bytes} bytes, the manifest says {size}"
             raise Refused("object_size", detail, SEEN)
@@ -140,40 +167,52 @@ def _pin(landing: Store, keys: Iterable[str]) -> list[Pinned]:
         raise Refused("object_missing", str(error), SEEN) from error
 
 
-def _by_folder(landing: Store, contract: BillingContract, keys: list[str]) -> list[Delivery]:
+def _by_folder(landing: Store, contract: BillingContract, done: Settled, told: Told) -> list[Found]:
     """One delivery a folder, complete once its marker lies beside the objects."""
     marker = contract.discovery.marker
     folders: dict[str, list[str]] = {}
-    for key in keys:
+    for key in told:
         if not key.endswith(f"/{marker}"):
             folders.setdefault(key.rpartition("/")[0], []).append(key)
-    found = []
+    found: list[Found] = []
     for folder, names in sorted(folders.items()):
-        parts = tuple(_pin(landing, names))
-        one = _standing_for_itself(contract, folder, parts)
+        if before := _unchanged(done, folder, names, told):
+            found.append((before.delivery_id, None))
+            continue
+        one = _standing_for_itself(contract, folder, tuple(_pin(landing, names)))
         complete = landing.exists(f"{folder}/{marker}")
-        found.append(one if complete else one.at(SEEN, "no_marker", f"{folder}/{marker}"))
+        one = one if complete else one.at(SEEN, "no_marker", f"{folder}/{marker}")
+        found.append((one.delivery_id, one))
     return found
 
 
-def _by_object(landing: Store, contract: BillingContract, key: str, now: datetime) -> Delivery:
+def _by_object(
+    landing: Store, contract: BillingContract, done: Settled, key: str, told: Told, now: datetime
+) -> Found:
     """An object that stands for itself; complete once it has not changed for a while."""
+    if before := _unchanged(done, key, [key], told):
+        return before.delivery_id, None
     pinned = landing.pin(key)
     one = _standing_for_itself(contract, key, (pinned,))
     stable = pinned.delivered_at + timedelta(minutes=contract.discovery.stable_minutes)
-    return one if now >= stable else one.at(SEEN, "not_stable", f"until {stable}")
+    return one.delivery_id, one if now >= stable else one.at(SEEN, "not_stable", f"until {stable}")
+
+
+def _unchanged(done: Settled, place: str, keys: Iterable[str], told: Told) -> Delivery | None:
+    mine = {key: told[key] for key in keys}
+    delivery_id = _id(place, ((key, etag) for key, (etag, _) in mine.items()))
+    return done.by_objects(delivery_id, max(at for _, at in mine.values()))
 
 
 def _standing_for_itself(
     contract: BillingContract, place: str, parts: tuple[Pinned, ...]
 ) -> Delivery:
     arrived = max(one.delivered_at for one in parts)
-    versions = "\n".join(f"{one.key} {one.etag}" for one in parts)
     return Delivery(
         contract.stream,
         contract.provider,
         _period_of_path(contract, parts[0].key) or arrived.strftime("%Y-%m"),
-        f"{place}@{hashlib.sha256(versions.encode()).hexdigest()[:16]}",
+        _id(place, ((one.key, one.etag) for one in parts)),
         COMPLETE,
         arrived,
         schema_version=contract.version,
@@ -183,35 +222,13 @@ def _standing_for_itself(
     )
 
 
+def _id(place: str, versions: Iterable[tuple[str, str]]) -> str:
+    """Of a place and what lies there, key and ETag of each object."""
+    text = "\n".join(f"{key} {etag}" for key, etag in versions)
+    return f"{place}@{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
 def _period_of_path(contract: BillingContract, key: str) -> str | None:
     match = contract.discovery.regex.fullmatch(key)
     groups = match.groupdict() if match else {}
     return f"{groups['yyyy']}-{groups['MM']}" if {"yyyy", "MM"} <= groups.keys() else None
-
-
-def _get(document: Any, path: str | None) -> Any:
-    """Value at a dotted path; None where there is none."""
-    for name in path.split(".") if path else ():
-        document = document.get(name) if isinstance(document, dict) else None
-    return document if path else None
-
-
-def _count(value: Any) -> int | None:
-    """A stated number; null means that it is not known, never zero."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _moment(value: Any) -> datetime | None:
-    """ISO 8601, extended or basic, as naive UTC."""
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise Refused("manifest_not_readable", f"{value[:40]} is no time") from None
-    return moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta(0))
-
-
-def _period(value: Any) -> str | None:
-    moment = _moment(value)
-    return moment.strftime("%Y-%m") if moment else None

@@ -68,10 +68,10 @@ class Store:
         found = self._below(prefix, first, last)
         return {key: (one["ETag"].strip('"'), one["Size"]) for key, one in found}
 
-    def aged(self, prefix: str) -> dict[str, tuple[datetime, int]]:
-        """key -> (last modified, naive UTC; size in bytes) of everything below `prefix`."""
-        found = self._below(prefix)
-        return {key: (moment.naive(one["LastModified"]), one["Size"]) for key, one in found}
+    def aged(self, prefix: str) -> dict[str, tuple[datetime, int, str]]:
+        """key -> (last modified, naive UTC; size in bytes; ETag) of everything below `prefix`."""
+        found = ((key, one, moment.naive(one["LastModified"])) for key, one in self._below(prefix))
+        return {key: (at, one["Size"], one["ETag"].strip('"')) for key, one, at in found}
 
     def folders(self, prefix: str) -> Sequence[str]:
         """Folders right below `prefix`, each with its last slash."""

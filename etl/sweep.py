@@ -66,8 +66,8 @@ def sweep(lake: Store, run: str, before: datetime, now: datetime) -> Swept:
 def _work(lake: Store, before: datetime) -> Sized:
     """All objects of runs of which nothing was written since."""
     aged = lake.aged(layout.WORK)
-    alive = {layout.work_run(key) for key, (modified, _) in aged.items() if modified >= before}
-    return {key: size for key, (_, size) in aged.items() if layout.work_run(key) not in alive}
+    alive = {layout.work_run(key) for key, (modified, *_) in aged.items() if modified >= before}
+    return {key: size for key, (_, size, _) in aged.items() if layout.work_run(key) not in alive}
 
 
 def _staged(lake: Store, before: datetime) -> Sized:
@@ -75,7 +75,7 @@ def _staged(lake: Store, before: datetime) -> Sized:
     old: Sized = {}
     for prefix in (*(f"{table}/" for table in ALL), VALIDATION):
         aged = lake.aged(prefix)
-        old |= {key: size for key, (modified, size) in aged.items() if modified < before}
+        old |= {key: size for key, (modified, size, _) in aged.items() if modified < before}
     return _unnamed(lake, old, release.latest(lake))
 
 

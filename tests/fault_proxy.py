@@ -46,7 +46,7 @@ class Proxy(ThreadingHTTPServer):
         self.target = urlsplit(endpoint).netloc
         self.faults: list[Fault] = []
         self.lock = threading.Lock()
-        self.requests = 0
+        self.asked: list[str] = []  # "METHOD path" of every request
 
     @property
     def endpoint(self) -> str:
@@ -54,7 +54,7 @@ class Proxy(ThreadingHTTPServer):
 
     def fault(self, request: str) -> str:
         with self.lock:
-            self.requests += 1
+            self.asked.append(request)
             for one in self.faults:
                 if re.search(one.pattern, request):
                     one.met += 1

@@ -178,7 +178,7 @@ def test_a_store_that_is_killed_and_started_again_in_the_middle_of_a_run(
         worker.start()
 
         # when the server dies by SIGKILL and comes back
-        while proxy.requests < 110:
+        while len(proxy.asked) < 110:
             worker.join(0.01)
         process.end([first.session])
         second = _again(kept)

@@ -53,15 +53,15 @@ def test_what_is_young_stays_and_a_run_of_which_one_object_is_young_stays_whole(
     for one in (LEFT, layout.work("old", "s", "a.json"), layout.work("live", "s", "a.json")):
         store.write(one, b"{}")
     ages = store.aged("")
-    middle = max(modified for modified, _ in ages.values())
+    middle = max(modified for modified, *_ in ages.values())
 
     found = sweep.plan(store, middle)
     assert (found.work, found.staged) == ({}, {}), (
         "nothing is older than the second it was written in"
     )
 
-    moved = {name: (datetime(2020, 1, 1), size) for name, (_, size) in ages.items()}
-    moved[layout.work("live", "s", "b.json")] = (LATER, 1)
+    moved = {name: (datetime(2020, 1, 1), size, etag) for name, (_, size, etag) in ages.items()}
+    moved[layout.work("live", "s", "b.json")] = (LATER, 1, "")
 
     class Aged(Store):
         def aged(self, prefix):
