@@ -36,10 +36,13 @@ def save(
 ) -> None:
     """The rows go under names of their own content, and the results name them: where two attempts at a
     batch overlap, what is found is that of one of them, whole."""
-    hashes = {name: sha256_of(folder / f"{name}.parquet")[:16] for name in ROWS}
-    for name, sha256 in hashes.items():
-        work.save_file(folder / f"{name}.parquet", _folder(number), sha256, f"{name}.parquet")
-    _save(work, number, results, missed, hashes)
+    names = {}
+    for name in ROWS:
+        path = folder / f"{name}.parquet"
+        sha256 = sha256_of(path)
+        names[name] = sha256[:16]
+        work.save_file(path, sha256, _folder(number), names[name], path.name)
+    _save(work, number, results, missed, names)
 
 
 @contextmanager

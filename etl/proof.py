@@ -1,5 +1,6 @@
 """Bytes on their way from a store to disk, and the proof that they are those that were put."""
 
+import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -20,27 +21,31 @@ class Kept:
 
     size: int
     sha256: str
-    md5: str
+    md5: str | None
 
 
 def described(key: str, metadata: dict[str, str], sha256: str) -> dict[str, Any]:
-    """What an object says of itself: its proof, and, for whoever opens it from the bucket, that it is a page."""
+    """What an object says of itself: its proof, and, for whoever opens it from the bucket, that it is a page. The
+    store compares the checksum with what arrives."""
     kind = {"ContentType": "text/html; charset=utf-8"} if key.endswith(".html") else {}
-    return {"Metadata": metadata | {SHA256: sha256}, **kind}
+    checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+    return {"Metadata": metadata | {SHA256: sha256}, "ChecksumSHA256": checksum, **kind}
 
 
-def keep(body: Any, target: Path) -> Kept:
-    """Write a streamed body to a file."""
-    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+def keep(body: Any, target: Path, with_md5: bool = False) -> Kept:
+    """Write a streamed body to a file. An MD5 takes twice as long as a SHA-256: only where it is compared."""
+    sha256, size = hashlib.sha256(), 0
+    md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
     with target.open("wb") as file:
         for piece in body.iter_chunks(PIECE_BYTES):
             sha256.update(piece)
-            md5.update(piece)
+            if md5:
+                md5.update(piece)
             size += file.write(piece)
-    return Kept(size, sha256.hexdigest(), md5.hexdigest())
+    return Kept(size, sha256.hexdigest(), md5.hexdigest() if md5 else None)
 
 
-def expect(what: str, found: str, put: str | None) -> None:
+def expect(what: str, found: str | None, put: str | None) -> None:
     """Raises Damaged unless they are equal."""
     if found != put:
         raise Damaged(f"it has {what} {found}, and {put} was put")

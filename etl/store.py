@@ -112,9 +112,10 @@ class Store:
 
         def get() -> str:
             answer = self._client.get_object(**where)
-            found = proof.keep(answer["Body"], target)
+            is_md5 = proof.is_md5(pinned.etag, answer)
+            found = proof.keep(answer["Body"], target, is_md5)
             proof.expect("bytes", str(found.size), str(pinned.size_bytes))
-            if proof.is_md5(pinned.etag, answer):
+            if is_md5:
                 proof.expect("MD5", found.md5, pinned.etag)
             return found.sha256
 
@@ -147,9 +148,9 @@ class Store:
         except Vanished:
             return None
 
-    def write(self, key: str, data: Data, metadata: dict[str, str] | None = None) -> None:
+    def write(self, key: str, data: Data, metadata: dict | None = None, sha256: str = "") -> None:
         """Put an object that only this run owns (work area) or that a newer copy may replace."""
-        self._call("put", key, lambda: self._put(key, data, metadata or {}))
+        self._call("put", key, lambda: self._put(key, data, metadata or {}, sha256))
 
     def create(self, key: str, data: bytes) -> bool:
         """Create once. True: these bytes are there now; False: somebody else's are."""
@@ -168,7 +169,7 @@ class Store:
             return proof.keep(body, Path(os.devnull)).sha256
 
         for _ in range(refusal.ATTEMPTS):
-            if self._conditional(key, data, {"IfNoneMatch": "*"}, {}):
+            if self._conditional(key, data, {"IfNoneMatch": "*"}, {}, sha256):
                 return True
             try:
                 return self._call("get", key, get) == sha256
@@ -199,10 +200,12 @@ class Store:
                 said = f"delete s3://{bucket}/{one['Key']}: {one['Code']}"
                 raise SettingError(f"{said}: allow s3:DeleteObject on the lake")
 
-    def _conditional(self, key: str, data: Data, condition: dict, metadata: dict) -> bool:
+    def _conditional(
+        self, key: str, data: Data, condition: dict, metadata: dict, sha256: str = ""
+    ) -> bool:
         for attempt in range(refusal.ATTEMPTS):
             try:
-                self._call("put", key, lambda: self._put(key, data, metadata, **condition))
+                self._call("put", key, lambda: self._put(key, data, metadata, sha256, **condition))
                 return True
             except ObjectChanged:
                 return False
@@ -213,17 +216,13 @@ class Store:
                 time.sleep(0.05 * 2**attempt)  # another conditional write is in flight
         raise StoreUnavailable(f"{self.url(key)} kept being written: run again")
 
-    def _put(self, key: str, data: Data, metadata: dict[str, str], **condition: str) -> None:
+    def _put(self, key: str, data: Data, metadata: dict, sha256: str, **condition: str) -> None:
+        """The bytes are hashed once, here or by whoever made them."""
         with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as body:
-            sha256 = hashlib.file_digest(body, "sha256").hexdigest()
+            sha256 = sha256 or hashlib.file_digest(body, "sha256").hexdigest()
             body.seek(0)
-            self._client.put_object(
-                **self._where(key),
-                Body=body,
-                ChecksumAlgorithm="SHA256",
-                **proof.described(key, metadata, sha256),
-                **condition,
-            )
+            said = proof.described(key, metadata, sha256)
+            self._client.put_object(**self._where(key), Body=body, **said, **condition)
 
     def _where(self, key: str) -> dict[str, str]:
         place = self._place(key)

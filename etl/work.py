@@ -56,8 +56,8 @@ class Work(Generic[C]):
     def save(self, body: dict | list, *parts: str) -> None:
         self.lake.write(self._key(*parts), json.dumps(body).encode())
 
-    def save_file(self, path: Path, *parts: str) -> None:
-        self.lake.write(self._key(*parts), path)
+    def save_file(self, path: Path, sha256: str, *parts: str) -> None:
+        self.lake.write(self._key(*parts), path, sha256=sha256)
 
     def fetch(self, target: Path, *parts: str) -> Path:
         try:

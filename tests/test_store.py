@@ -99,6 +99,14 @@ def test_a_file_is_not_put_over_other_bytes(store, tmp_path):
         store.create_file("x", tmp_path / "x", sha256_of(tmp_path / "x"))
 
 
+def test_a_file_that_is_no_longer_what_was_hashed_is_not_put(store, tmp_path):
+    (tmp_path / "x").write_bytes(b"changed since")
+
+    with pytest.raises(StoreUnavailable, match="BadDigest"):
+        store.create_file("x", tmp_path / "x", sha256(b"as it was").hexdigest())
+    assert not store.exists("x")
+
+
 def test_a_listing_is_complete_over_its_pages_and_stays_below_the_prefix(store, lake, monkeypatch):
     for n in range(7):
         store.write(f"many/{n} ü+%", b"x" * n)
