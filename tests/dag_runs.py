@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from deploy.embedded.environment import ROOT, environment, keep_secrets
@@ -73,12 +74,14 @@ def main(dag_id: str | None = None) -> None:
         print("\nRUN " + json.dumps(act(**json.loads(line))), flush=True)
 
 
-def by_landed_dates(landed: list[str], judged: bool) -> dict:
-    """What `make run` does; `judged` by Great Expectations, or as quick_judge does."""
-    from deploy.embedded import runner
+def by_landed_dates(landed: list[str], judged: bool, bills: str = "", prefix: str = "") -> dict:
+    """What `make run` does; `judged` by Great Expectations, or as quick_judge does; with the sample's bills
+    from this day on, landed below the prefix."""
+    from deploy.embedded import runner, sample_run
 
     judge.judge = JUDGE if judged else decide
-    return {"code": runner.main(landed)}
+    deliveries = sample_run.deliveries(7, date.fromisoformat(bills), prefix) if bills else ()
+    return {"code": runner.main(landed, deliveries)}
 
 
 def by_form(dag_id: str) -> Callable[..., dict]:

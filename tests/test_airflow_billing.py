@@ -22,14 +22,18 @@ TOTALS = (
 
 @pytest.fixture
 def runs(lake, object_store, tmp_path):
-    """Two contracts of bills; a full set would only be slower."""
-    contracts = tmp_path / "contracts"
-    for stream in ("app_usage", "billing/aws_focus", "billing/gcp_focus"):
-        shutil.copytree(ROOT / "contracts" / stream, contracts / stream)
-    shutil.copy(ROOT / "contracts" / "billing" / "service_category.csv", contracts / "billing")
-    settings = {"USAGE_EXPORT_CONTRACTS": str(contracts)}
+    settings = contracts(tmp_path, "aws_focus", "gcp_focus")
     with Runs("billing_ingest", lake, object_store, tmp_path, **settings) as made:
         yield made
+
+
+def contracts(folder, *streams: str) -> dict[str, str]:
+    """The setting of a few contracts of bills; a full set would only be slower."""
+    target = folder / "contracts"
+    for stream in ("app_usage", *(f"billing/{one}" for one in streams)):
+        shutil.copytree(ROOT / "contracts" / stream, target / stream)
+    shutil.copy(ROOT / "contracts" / "billing" / "service_category.csv", target / "billing")
+    return {"USAGE_EXPORT_CONTRACTS": str(target)}
 
 
 def test_bills_are_loaded_announced_and_missed(runs, lake, tmp_path):
@@ -67,6 +71,25 @@ def test_bills_are_loaded_announced_and_missed(runs, lake, tmp_path):
     for run in (first, again, both):
         for task in run["tasks"].values():
             assert max(len(json.dumps(one)) for one in task["returned"]) < XCOM_BYTES
+
+
+def test_the_sample_is_loaded_as_it_is_delivered_though_its_days_are_long_gone(
+    lake, object_store, tmp_path
+):
+    order = {"landed": [], "judged": False, "bills": "2026-10-05", "prefix": f"{lake.name}/"}
+    settings = contracts(tmp_path, "aws_focus", "gcp_billing")
+    with Runs(None, lake, object_store, tmp_path, **settings) as runs:
+        done = runs.run(**order)
+
+    assert done["code"] == 0, done["said"]
+    assert "billing_ingest delivered on 2026-10-06" in done["said"]
+    found = lake.rows("SELECT stream, state FROM delivery ORDER BY stream, submitted_at")
+    assert [(one["stream"], one["state"]) for one in found] == [
+        ("aws_focus", "superseded"),
+        ("aws_focus", "loaded"),
+        ("gcp_billing", "loaded"),
+        ("gcp_billing", "loaded"),
+    ]
 
 
 def expect_month_again_of_one_contract(runs, lake) -> None:

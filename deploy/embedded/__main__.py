@@ -14,6 +14,8 @@ from deploy.embedded.environment import ROOT, Secrets, environment, keep_secrets
 from deploy.embedded.objectstore import ObjectStore
 
 SEED, FIRST_DAY, DAYS = 7, date(2026, 11, 18), 3
+# that a lane with nothing new has returned nothing is no error
+QUIET = {"AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.sdk.api.client=critical"}
 
 
 def main(arguments: list[str]) -> int:
@@ -51,11 +53,9 @@ def _run(folder: Path, kept: Secrets) -> int:
         before, home = _release(store), _airflow_folder(folder)
         env = environment(home, kept, store)
         days = [str(day) for day in made.landed_dates]
-        runner = [sys.executable, "-W", "ignore", "-m", "deploy.embedded.runner", *days]
-        if code := _call(runner, env):
+        runner = [sys.executable, "-W", "ignore", "-m", "deploy.embedded.sample_run"]
+        if code := _call([*runner, str(SEED), str(FIRST_DAY), *days], env | QUIET):
             print(f"the run failed; the logs lie in {home}/airflow/logs", file=sys.stderr)
-            return code
-        if code := _bills(store, env):
             return code
         after = _release(store)
         for day in days[:DAYS]:
@@ -67,23 +67,6 @@ def _run(folder: Path, kept: Secrets) -> int:
             return code
     changed = f"release {after}" if after != before else f"nothing changed: still release {after}"
     print(f'\n{changed}\nnext: make sql Q="{_hint()}"')
-    return 0
-
-
-def _bills(store: ObjectStore, env: dict[str, str]) -> int:
-    """Land what two providers deliver, as it comes, and load it after each day: the second delivery of a
-    month takes the place of the first."""
-    from sample.bills import STREAMS, bills
-    from sample.land import land_objects
-
-    made = bills(SEED, FIRST_DAY)
-    for moment in sorted({one.delivered_at for one in made}):
-        due = [one for one in made if one.delivered_at == moment]
-        land_objects(due, "landing", "", store.client())
-        print(f"\nbills delivered on {moment.date()}", flush=True)
-        for stream in STREAMS:
-            if code := _call(["usage-export", "billing", "ingest", stream], env):
-                return code
     return 0
 
 
