@@ -5,7 +5,7 @@ them. A delivery with a row that cannot be read is refused whole: a bill with a 
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -105,19 +105,32 @@ def _charges(
             for _ in range(settings.threads)
         ]
         for number, (pinned, path) in enumerate(objects):
-            given = text_rows.detected(contract, path)
-            plain = text_rows.plain(path, given.reader, folder / "object.plain")
-            columns = delivered.resolve(given, text_rows.header(plain, given.reader))
-            unknown |= set(columns.unknown)
-            chunks = _chunks(text_rows.rows(plain, given.reader, columns.names))
-            work = partial(_map, given, columns, found, pinned.key, {})
-            for mapped in side_by_side(engines, chunks, work):
-                _refuse_rows(pinned.key, mapped)
-                _write(contract, found, folder, streams, mapped.charges)
-                done.add(number, mapped.charges, mapped.sums)
-                unknown |= mapped.unknown
+            with _named(pinned.key):
+                given = text_rows.detected(contract, path)
+                plain = text_rows.plain(path, given.reader, folder / "object.plain")
+                columns = delivered.resolve(given, text_rows.header(plain, given.reader))
+                unknown |= set(columns.unknown)
+                chunks = _chunks(text_rows.rows(plain, given.reader, columns.names))
+                work = partial(_map, given, columns, found, pinned.key, {})
+                for mapped in side_by_side(engines, chunks, work):
+                    _refuse_rows(pinned.key, mapped)
+                    _write(contract, found, folder, streams, mapped.charges)
+                    done.add(number, mapped.charges, mapped.sums)
+                    unknown |= mapped.unknown
     done.finish(unknown)
     return {period: stream.close() for period, stream in streams.items()}
+
+
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    """A delivery has many objects: what is refused says in which of them."""
+    try:
+        yield
+    except Refused as problem:
+        detail = problem.detail or ""
+        if not detail.startswith(key):
+            detail = f"{key}: {detail}" if detail else key
+        raise Refused(problem.reason, detail, problem.state) from problem
 
 
 def _map(

@@ -11,7 +11,7 @@ import pytest
 from etl import billing, billing_contract, cli, settle, sql
 from etl.errors import OutOfBalance
 from etl.settings import ROOT
-from tests.bills import bill, land, line
+from tests.bills import FOLDER, bill, land, line
 from tests.conftest import SHARED_DATA
 
 BILLS = SHARED_DATA.parent / "billing"
@@ -102,6 +102,9 @@ def test_what_is_no_good_month_never_replaces_one(lake, body, outcome):
     billing.ingest("aws_focus", "second")
 
     assert states(lake) == {"good.csv": ("loaded", None), "other.csv": outcome}
+    if outcome[1].startswith("object_"):
+        (why,) = lake.rows("SELECT detail FROM delivery WHERE state = 'rejected'")
+        assert why["detail"] == f"{FOLDER}/other.csv"
     assert lake.release().body["tables"]["charge"] == before
     assert billed(lake) == {"USD": Decimal("1.25")}
 
