@@ -46,7 +46,7 @@ def deliver(stream: str, run: str, billing_period: str | None = None) -> dict:
         "base": base.number,
         "loads": [one.to_json() for one in chosen],
         "changed": [one.to_json() for one in changed],
-        "manifests": {one.delivery_id: one.manifest for one in found},
+        "found": [replace(one, parts=()).to_json() for one in found],
     }
     work.save(plan, "deliveries.json")
     numbers = list(range(len(chosen)))
@@ -88,9 +88,10 @@ def settle(stream: str, run: str) -> dict:
     work, contract = _begin(stream, run)
     plan = work.load("deliveries.json")
     base = work.base(plan["base"])
+    found = {one["delivery_id"]: delivery.from_json(one) for one in plan["found"]}
     with work.scratch() as folder:
         known = [
-            replace(one, **plan["manifests"].get(one.delivery_id, {}))
+            one.as_landed(found.get(one.delivery_id, one))
             for one in delivery.ledger(work.settings, work.lake, base, stream, folder)
         ]
         out = work.staged(folder)

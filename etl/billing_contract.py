@@ -29,7 +29,7 @@ class BillingReader(Part):
     null_tokens: tuple[str, ...] = ()
     max_object_bytes: int = Field(default=8 << 30, gt=0)
     max_columns: int = Field(default=2000, gt=0)
-    max_line_bytes: int = Field(default=8 << 20, gt=0)
+    max_line_bytes: int = Field(default=8 << 20, gt=0, le=1 << 30)
 
 
 class ManifestKeys(Part):

@@ -135,7 +135,8 @@ state              string      seen, complete, loaded, superseded or rejected
 reason             string?     why it is not loaded, see the list in the data dictionary
 detail             string?     object, column or number that the reason is about
 manifest_key       string?     manifest in landing
-manifest_etag      string?     ETag of the manifest as it was read last; as long as it lies there, it is not read again
+manifest_etag      string?     ETag of the manifest as it was read; once settled, not read again while it lies there
+landed_at          timestamp?  last change of the manifest, else of the last object, as listed when it was read, UTC
 submitted_at       timestamp   when the provider made it, else when it arrived, UTC
 objects            bigint      objects that hold its rows
 bytes              bigint      their size together

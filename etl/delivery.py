@@ -43,6 +43,7 @@ class Delivery:
     detail: str | None = None
     manifest_key: str | None = None
     manifest_etag: str | None = None
+    landed_at: datetime | None = None
     objects: int = 0
     bytes: int = 0
     rows: int | None = None
@@ -61,10 +62,14 @@ class Delivery:
         """Where an object or folder that stands for itself lies, without its version; case does not count."""
         return self.delivery_id.rpartition("@")[0].lower()
 
-    @property
-    def manifest(self) -> dict[str, str | None]:
-        """By what it is known that it need not be read again."""
-        return {"manifest_key": self.manifest_key, "manifest_etag": self.manifest_etag}
+    def as_landed(self, other: "Delivery") -> "Delivery":
+        """With that of another by which it is known that it need not be read again."""
+        return replace(
+            self,
+            manifest_key=other.manifest_key,
+            manifest_etag=other.manifest_etag,
+            landed_at=other.landed_at,
+        )
 
     def at(self, state: str, reason: str | None = None, detail: str | None = None) -> "Delivery":
         return replace(self, state=state, reason=reason, detail=detail)
@@ -73,6 +78,7 @@ class Delivery:
         parts = [asdict(one) | {"delivered_at": str(one.delivered_at)} for one in self.parts]
         times = {
             "submitted_at": str(self.submitted_at),
+            "landed_at": self.landed_at and str(self.landed_at),
             "last_day": self.last_day and str(self.last_day),
         }
         return asdict(self) | times | {"parts": parts}
@@ -84,8 +90,10 @@ def from_json(one: dict) -> Delivery:
         for part in one["parts"]
     )
     submitted = datetime.fromisoformat(one["submitted_at"])
+    landed = datetime.fromisoformat(one["landed_at"]) if one.get("landed_at") else None
     last = date.fromisoformat(one["last_day"]) if one["last_day"] else None
-    return Delivery(**one | {"parts": parts, "submitted_at": submitted, "last_day": last})
+    times = {"submitted_at": submitted, "landed_at": landed, "last_day": last}
+    return Delivery(**one | {"parts": parts} | times)
 
 
 def short_id(delivery_id: str) -> str:

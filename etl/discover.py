@@ -6,7 +6,7 @@ has settled and a listing shows unchanged nothing is read at all.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -62,12 +62,12 @@ def _by_manifest(
     done: Settled,
     key: str,
     etag: str,
-    modified_at: datetime,
+    landed_at: datetime,
 ) -> Found:
-    if before := done.by_manifest(key, etag, modified_at):
+    if before := done.by_manifest(key, etag, landed_at):
         return before.delivery_id, None
     found = _read_manifest(landing, contract, key)
-    return found.delivery_id, found
+    return found.delivery_id, replace(found, landed_at=landed_at)
 
 
 def _read_manifest(landing: Store, contract: BillingContract, key: str) -> Delivery:
@@ -180,6 +180,7 @@ def _by_folder(landing: Store, contract: BillingContract, done: Settled, told: T
             found.append((before.delivery_id, None))
             continue
         one = _standing_for_itself(contract, folder, tuple(_pin(landing, names)))
+        one = replace(one, landed_at=_landed_at(names, told))
         complete = landing.exists(f"{folder}/{marker}")
         one = one if complete else one.at(SEEN, "no_marker", f"{folder}/{marker}")
         found.append((one.delivery_id, one))
@@ -193,15 +194,18 @@ def _by_object(
     if before := _unchanged(done, key, [key], told):
         return before.delivery_id, None
     pinned = landing.pin(key)
-    one = _standing_for_itself(contract, key, (pinned,))
+    one = replace(_standing_for_itself(contract, key, (pinned,)), landed_at=told[key][1])
     stable = pinned.delivered_at + timedelta(minutes=contract.discovery.stable_minutes)
     return one.delivery_id, one if now >= stable else one.at(SEEN, "not_stable", f"until {stable}")
 
 
-def _unchanged(done: Settled, place: str, keys: Iterable[str], told: Told) -> Delivery | None:
-    mine = {key: told[key] for key in keys}
-    delivery_id = _id(place, ((key, etag) for key, (etag, _) in mine.items()))
-    return done.by_objects(delivery_id, max(at for _, at in mine.values()))
+def _unchanged(done: Settled, place: str, keys: Sequence[str], told: Told) -> Delivery | None:
+    delivery_id = _id(place, ((key, told[key][0]) for key in keys))
+    return done.by_objects(delivery_id, _landed_at(keys, told))
+
+
+def _landed_at(keys: Sequence[str], told: Told) -> datetime:
+    return max(told[key][1] for key in keys)
 
 
 def _standing_for_itself(

@@ -57,7 +57,7 @@ def window(contract: Contract, landed: date) -> set[date]:
 def lost(
     landing: Store, contract: Contract, landed: date, ledger: Iterable[Unread]
 ) -> list[Unread]:
-    """Of what was never read, that which is not there any more and to which no run looks back any more."""
+    """Of what could not be read, that which is not there any more and to which no run looks back any more."""
     start, known = min(window(contract, landed)), contract.discovery.regex
     old = [
         one

@@ -29,6 +29,12 @@ def date_of(name: str, column: str) -> date:
     return date.fromisoformat(partition_values(name)[column])
 
 
+def is_beyond(key: str, end: str) -> bool:
+    """Whether a key comes after `end` in every listing: in the order of bytes, as Amazon S3 lists, and in that of
+    names, folder by folder, as SeaweedFS does, where 20/a comes before 20.csv."""
+    return key > end and key.replace("/", "\0") > end.replace("/", "\0")
+
+
 def data(table: str, partition_name: str, sha256: str) -> str:
     """Key of a published file: it holds the hash of its bytes, so it is written once."""
     return f"{table}/{partition_name}/{sha256[:16]}.parquet"

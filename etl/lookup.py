@@ -1,7 +1,7 @@
 """Questions about landing and lake that change nothing: what is covered, waiting, current."""
 
 from collections.abc import Callable, Collection
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -147,7 +147,7 @@ def _behind(found: Release, of: contract.Contract, keys: list[str]) -> dict[str,
     """Landed dates of those keys to which no run after the newest one looks back."""
     names = found.partitions(MANIFEST.name, stream=of.stream)
     read = [layout.date_of(name, "landed_date") for name in names]
-    start = min(extract.window(of, max(read))) if read else date.min
+    start = min(extract.window(of, max(read) + timedelta(days=1))) if read else date.min
     days = {key: discovery.key_date(of, key) for key in keys}
     return {key: day for key, day in days.items() if day and day < start}
 

@@ -55,7 +55,7 @@ NOT_READ = {
     "damaged": "Size or checksum of what was read are not those of the object, each time it was read.",
     "replaced": "The object was replaced between listing and reading; the next run reads what is there now.",
     "vanished": "The object was deleted before it was read; it stays named until it is delivered again under its key.",
-    "lost": "The object was gone before it was read, and so it still was when no run looked back to its date any more.",
+    "lost": "The object was gone before this version of it was read, and still when no run looked back to its date.",
     "no_arrival": "The object's metadata delivered-at is not a time with a zone.",
     "batch_failed": "The task that was to read the object and others ended first: killed, out of time or failed.",
 }

@@ -6,34 +6,33 @@ from datetime import datetime
 
 from etl import delivery
 from etl.billing_contract import BillingContract
-from etl.delivery import Delivery
+from etl.delivery import SUPERSEDED, Delivery
 
 
 @dataclass(frozen=True)
 class Settled:
-    """Of the deliveries that a ledger knows those that stay as they are while the same bytes lie where they lay."""
+    """Of the deliveries that a ledger knows those that stay as they are while the same bytes lie where they lay.
+
+    What was replaced counts again where the provider wrote it again: then it must be as old as it was.
+    """
 
     contract: BillingContract
     of_id: Mapping[str, Delivery]
     of_manifest: Mapping[tuple[str | None, str | None], Delivery]
 
-    def by_manifest(self, key: str, etag: str, modified_at: datetime) -> Delivery | None:
-        """The delivery of a manifest that was read before: one that states its own time states it again."""
-        before = self.of_manifest.get((key, etag))
-        keys = self.contract.discovery.manifest
-        if before and keys and keys.submitted:
-            modified_at = before.submitted_at
-        return self._judged(before, modified_at)
+    def by_manifest(self, key: str, etag: str, landed_at: datetime) -> Delivery | None:
+        """The delivery of a manifest that was read before."""
+        return self._judged(self.of_manifest.get((key, etag)), landed_at)
 
-    def by_objects(self, delivery_id: str, modified_at: datetime) -> Delivery | None:
-        """The delivery of objects that stand for themselves, of which the last one arrived then."""
-        return self._judged(self.of_id.get(delivery_id), modified_at)
+    def by_objects(self, delivery_id: str, landed_at: datetime) -> Delivery | None:
+        """The delivery of objects that stand for themselves, of which the last one was written then."""
+        return self._judged(self.of_id.get(delivery_id), landed_at)
 
-    def _judged(self, before: Delivery | None, at: datetime) -> Delivery | None:
-        whole = at.replace(microsecond=0)  # as the head of an object tells it
-        if before and delivery.is_settled(before, self.contract.version, whole):
-            return before
-        return None
+    def _judged(self, before: Delivery | None, landed_at: datetime) -> Delivery | None:
+        if before is None or (before.state == SUPERSEDED and before.landed_at != landed_at):
+            return None
+        settled = delivery.is_settled(before, self.contract.version, before.submitted_at)
+        return before if settled else None
 
 
 def settled(contract: BillingContract, known: Iterable[Delivery]) -> Settled:

@@ -19,7 +19,8 @@ def select(
     places: Iterable[str],
     located: Callable[[str], str] = str,
 ) -> str:
-    """A SELECT of the files of these partitions, which lie in `places`, in the order of their entries.
+    """A SELECT of the files of these partitions, which lie in `places`, given in the order of their entries; its
+    rows come in no order.
 
     `located` makes of a SQL list of places the list that the engine can open.
     """

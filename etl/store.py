@@ -22,7 +22,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from etl import moment, proof, refusal
+from etl import layout, moment, proof, refusal
 from etl.errors import Corrupt, ObjectChanged, SettingError, StoreUnavailable, Vanished
 from etl.settings import Location, object_store
 
@@ -86,7 +86,9 @@ class Store:
 
         def listed() -> Sequence[dict]:
             pages = (page.get("Contents") for page in self._pages(prefix, StartAfter=start))
-            ours = takewhile(lambda page: not page or page[0]["Key"] <= end, pages)
+            ours = takewhile(
+                lambda page: not page or not layout.is_beyond(page[0]["Key"], end), pages
+            )
             return [one for page in ours for one in page or ()]
 
         for one in self._call("list", prefix, listed):

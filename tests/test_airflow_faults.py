@@ -190,15 +190,12 @@ def operated(tmp_path) -> Iterator[test_stack.Stack]:
     shutil.copytree(ROOT / "contracts" / STREAM, tmp_path / "contracts" / STREAM)
     made = test_stack.Stack(tmp_path)
     try:
+        made.users["operator"] = keep_secrets(tmp_path).operator
         made.command("up")
-        log_in(made)
+        made.log_in("operator")
         yield made
     finally:
         made.command("down")
-
-
-def log_in(stack: test_stack.Stack) -> None:
-    stack.log_in("operator", keep_secrets(stack.folder).operator)
 
 
 def land_sample(stack: test_stack.Stack) -> list[date]:

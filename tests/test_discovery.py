@@ -21,6 +21,7 @@ PATHS = {
     "part/of*name/{yyyy}/{MM}/{dd}.csv": ["part/of-a-name/%Y/%m/%d.csv"],
     "back/{dd}/{MM}/{yyyy}/*": ["back/%d/%m/%Y/a"],
     "deep/{yyyy}/*/{MM}/{dd}/*": ["deep/%Y/a/%m/%d/a", "deep/%Y/b/%m/%d/a"],
+    "m/{yyyy}/{MM}/{dd}.csv": ["m/%Y/%m/%d.csv", "m/%Y/%m/%d/a", "m/%Y/%m/%d-x"],
     "one/{yyyy}-{MM}-{dd}": ["one/%Y-%m-%d", "one/%Y-%m-%dT01"],
     "100%/{yyyy}/{MM}/{dd}/*": ["100%%/%Y/%m/%d/ä b"],
 }

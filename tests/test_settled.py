@@ -90,6 +90,18 @@ def test_a_manifest_that_is_not_settled_is_read_until_it_is(lake, landed):
     assert landed("aws_focus_export") == []
 
 
+@pytest.mark.parametrize("years", [-1, 1])
+def test_what_counts_again_is_told_by_when_it_was_written_not_by_when_it_says_it_was(
+    lake, landed, years
+):
+    days = [at.replace(year=at.year + years) for at in (FIRST, SECOND, THIRD)]
+    for run, cost, at in zip(("one", "two", "one"), ("1.5", "2.5", "1.5"), days, strict=True):
+        land_month(lake, run, cost, at)
+        landed("aws_focus_export")
+
+    assert billed(lake) == "1.5"
+
+
 def test_runs_that_pile_up_beside_each_other_are_each_read_once(lake, landed):
     body = bill(line(), line())
     for day in (20, 21, 22):
@@ -137,7 +149,8 @@ def test_a_ledger_from_before_manifests_were_told_apart_learns_with_the_next_del
     assert landed("aws_focus_export") == []
 
 
-ONE = Delivery("s", "aws", "2026-10", "id", LOADED, FIRST, "1.0.0", None, None, "key", "etag")
+ONE = Delivery("s", "a", "2026-10", "id", LOADED, FIRST, "1.0.0", None, None, "key", "etag", FIRST)
+LATER = FIRST + timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +162,10 @@ ONE = Delivery("s", "aws", "2026-10", "id", LOADED, FIRST, "1.0.0", None, None, 
         ("aws_focus_export", ONE.at(REJECTED), THIRD, True),
         ("aws_focus_export", replace(ONE.at(REJECTED), schema_version="0.9.0"), THIRD, False),
         ("aws_focus_export", ONE.at(SEEN), FIRST, False),
-        ("aws_focus_export", ONE.at(SUPERSEDED), FIRST + timedelta(milliseconds=999), True),
-        ("aws_focus_export", ONE.at(SUPERSEDED), FIRST + timedelta(seconds=1), False),
-        ("azure_focus", ONE.at(SUPERSEDED), THIRD, True),  # the manifest states its own time
+        ("aws_focus_export", ONE.at(SUPERSEDED), FIRST, True),
+        ("aws_focus_export", ONE.at(SUPERSEDED), LATER, False),
+        ("azure_focus", ONE.at(SUPERSEDED), LATER, False),
+        ("azure_focus", replace(ONE.at(SUPERSEDED), landed_at=None), FIRST, False),
     ],
 )
 def test_what_the_ledger_says_of_a_manifest_that_lies_there(stream, known, at, is_settled):
