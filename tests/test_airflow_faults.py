@@ -170,7 +170,7 @@ def test_the_whole_stack_is_killed_in_the_middle_of_a_run_and_started_again(oper
     running = json.loads((operated.folder / "up.json").read_text())
     process.end([Session(**one) for one in running["airflow"]])
     operated.command("up")
-    log_in(operated)
+    operated.log_in("operator")
 
     # then every date is ingested and built
     test_stack.wait(
