@@ -1,12 +1,13 @@
 """Deliveries that stay away: whether somebody must be told of a contract that brings nothing complete.
 
-A contract that is shipped and was never used is silent: it has no delivery, and nothing lies where it looks.
+A contract that is shipped and was never used is silent: it has no delivery, and nothing lies where it looks. So is
+one to which only history was brought: an export that runs delivers open months, soon after it wrote them.
 """
 
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from etl import billing_contract
+from etl import billing_contract, delivery
 from etl.billing_contract import BillingContract
 from etl.delivery import LOADED, SUPERSEDED, Delivery
 from etl.store import Store
@@ -17,8 +18,11 @@ def overdue(
 ) -> str | None:
     """Why somebody must look at a contract, given the deliveries that the ledger knows; or None."""
     complete = [one.submitted_at for one in known if one.state in (LOADED, SUPERSEDED)]
+    in_time = [one.submitted_at for one in known if _is_in_time(contract, one)]
+    if complete and not in_time:
+        return None
     if complete:
-        since, last = max(complete), f"the last one is of {max(complete)} UTC"
+        since, last = max(*complete, min(in_time)), f"the last one is of {max(complete)} UTC"
     elif first := _first(landing, contracts, contract, known):
         since, last = first, f"none ever was, though objects land since {first} UTC"
     else:
@@ -29,6 +33,15 @@ def overdue(
     return (
         f"{contract.stream}: no complete delivery for {hours} hours, {last}: look at the provider's export; "
         "where the contract is no longer used, remove it"
+    )
+
+
+def _is_in_time(contract: BillingContract, one: Delivery) -> bool:
+    """Whether it came as an export that runs brings it; unknown of one from before that was written down."""
+    rule = contract.discovery
+    return one.landed_at is None or (
+        one.landed_at - one.submitted_at <= timedelta(hours=rule.alarm_after_hours)
+        and not delivery.is_closed(one.billing_period, one.landed_at, rule.closes_after_days)
     )
 
 

@@ -39,9 +39,14 @@ def discover(
         found = _by_folder(landing, contract, done, told)
     else:
         found = [_by_object(landing, contract, done, key, told, now) for key in told]
-    by_id = dict(found)  # a manifest may lie there twice
+    by_id = dict(sorted(found, key=_written))  # of a manifest that lies there twice the last one
     deliveries = [one for one in by_id.values() if one]
     return sorted(deliveries, key=lambda one: (one.submitted_at, one.delivery_id))
+
+
+def _written(found: Found) -> datetime:
+    _, one = found
+    return one.landed_at if one and one.landed_at else datetime.min
 
 
 def _listed(landing: Store, head: str) -> Told:

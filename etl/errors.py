@@ -9,7 +9,7 @@
     + NoArrival           an object's metadata delivered-at is not a time
   - QualityError          a table breaks an expectation      -> not published; look at the rows named
   - OutOfBalance          rows or totals do not add up       -> our bug; nothing was published
-  - Corrupt               stored bytes differ from their hash -> restore the object named
+  - Corrupt               bytes differ from their hash       -> restore the object named, or make it again
   - StaleInput            another run published what this one had read -> run again from its first stage
   - Retryable             the same task may succeed in a minute, nothing was published
     + UnstableLanding     objects changed while we listed them
@@ -62,7 +62,7 @@ class OutOfBalance(UsageError):
 
 
 class Corrupt(UsageError):
-    """Bytes read back differ from the sha256 or size on record."""
+    """Bytes read back, or to be put, differ from the sha256 or size on record."""
 
 
 class StaleInput(UsageError):

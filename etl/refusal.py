@@ -33,7 +33,7 @@ BODY_FAULTS = (
     ResponseStreamingError,
     HTTPError,  # botocore lets it through where the body of a refusal breaks off
 )
-# bytes that were hurt on their way to the store, which refused them
+# bytes that were hurt before the store saw them, which refused them
 DIGESTS = {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
 ATTEMPTS = 5
 T = TypeVar("T")
@@ -93,5 +93,10 @@ def _ours(error: ClientError, verb: str, url: str) -> Exception:
             )
         case 404:
             return Vanished(f"{verb} {url}: there is no such object")
+        case _ if code in DIGESTS:
+            return Corrupt(
+                f"{verb} {url}: {code}: what was sent is not what was hashed: a file of the scratch folder "
+                "changed, or a proxy changes bytes; nothing was put: run the task again"
+            )
         case _:
             return StoreUnavailable(f"{verb} {url}: {code}: {error}")

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.airflow
 NOW = datetime.now(UTC).replace(tzinfo=None)
 XCOM_BYTES = 2048
 GCP = "billing/gcp/focus/export/billing_period=2026-10/one.csv"
+SEPTEMBER = "billing/aws/focus/export/billing_period=2026-09/one.csv"
+OF_SEPTEMBER = {"BillingPeriodStart": "2026-09-01", "BillingPeriodEnd": "2026-10-01"}
 TOTALS = (
     "SELECT provider, sum(billed_cost)::VARCHAR AS cost FROM charge_daily GROUP BY 1 ORDER BY 1"
 )
@@ -52,14 +54,15 @@ def test_bills_are_loaded_announced_and_missed(runs, lake, tmp_path):
     assert (again["state"], states(again)) == ("success", {"success": 2, "skipped": 11}), again
     assert lake.release() == before
 
-    # when a newer delivery lands, and an old one of another provider
+    # when a newer delivery lands beside one of another month, and of another provider only what is no bill
     land(lake, "two.csv", bill(line(BilledCost="3")), NOW - timedelta(hours=1))
-    lake.land(GCP, bill(line(BilledCost="5")), NOW - timedelta(days=40))
+    lake.land(SEPTEMBER, bill(line(BilledCost="5") | OF_SEPTEMBER), NOW - timedelta(hours=1))
+    lake.land(GCP, bill(line(BilledCost="much")), NOW - timedelta(days=40))
     both = runs.run()
 
     # then both are announced, and the alarm names the contract that is overdue and fails the run
-    assert both["tasks"]["announce"]["returned"] == [["aws/2026-10", "gcp/2026-10"]]
-    assert costs(lake) == {"aws": "3", "gcp": "5"}
+    assert both["tasks"]["announce"]["returned"] == [["aws/2026-09", "aws/2026-10"]]
+    assert costs(lake) == {"aws": "8"}
     assert (both["state"], both["tasks"]["alarm"]["states"]) == ("failed", ["failed"])
     assert "gcp_focus: no complete delivery for" in both["said"]
     assert "aws_focus: no complete delivery" not in both["said"]
@@ -67,13 +70,13 @@ def test_bills_are_loaded_announced_and_missed(runs, lake, tmp_path):
     expect_month_again_of_one_contract(runs, lake)
     expect_month_again_beside_a_broken_lane(runs, lake, tmp_path)
     told = runs.asked("SELECT partition_key, count(*) FROM asset_event GROUP BY 1 ORDER BY 1")
-    assert told == [("aws/2026-10", 3), ("gcp/2026-10", 2)]
+    assert told == [("aws/2026-09", 1), ("aws/2026-10", 4)]
     for run in (first, again, both):
         for task in run["tasks"].values():
             assert max(len(json.dumps(one)) for one in task["returned"]) < XCOM_BYTES
 
 
-def test_the_sample_is_loaded_as_it_is_delivered_though_its_days_are_long_gone(
+def test_the_sample_is_loaded_as_it_is_delivered_and_nobody_is_alarmed_though_its_days_are_long_gone(
     lake, object_store, tmp_path
 ):
     order = {"landed": [], "judged": False, "bills": "2026-10-05", "prefix": f"{lake.name}/"}
@@ -95,11 +98,11 @@ def test_the_sample_is_loaded_as_it_is_delivered_though_its_days_are_long_gone(
 def expect_month_again_of_one_contract(runs, lake) -> None:
     before = lake.release()
 
-    month = runs.run(billing_period="2026-10", stream="gcp_focus")
+    month = runs.run(billing_period="2026-10", stream="aws_focus")
 
     tasks = month["tasks"]
-    assert tasks["gcp_focus.publish"]["returned"] == [["gcp/2026-10"]]
-    assert tasks["aws_focus.deliver"]["states"] == ["skipped"]
+    assert tasks["aws_focus.publish"]["returned"] == [["aws/2026-10"]]
+    assert tasks["gcp_focus.deliver"]["states"] == ["skipped"]
     assert lake.release() == before
 
 

@@ -11,25 +11,50 @@ from tests.bills import bill, land, line
 pytestmark = pytest.mark.usefixtures("quick_judge")
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
+SETTLED = NOW - timedelta(hours=2)  # nobody writes at it any more
 LONG_AGO = NOW - timedelta(days=40)
+MONTH = f"{NOW:%Y-%m}"
 
 
-def test_a_contract_that_was_never_used_is_silent_and_one_whose_deliveries_stay_away_is_not(lake):
+def test_a_contract_that_was_never_used_is_silent_and_one_whose_deliveries_stay_away_is_not(
+    lake, monkeypatch
+):
     billing.alarm()
 
-    # given a delivery of long ago, and one of today
-    lake.land("billing/gcp/focus/x/billing_period=2026-10/one.csv", bill(line()), LONG_AGO)
-    billing.ingest("gcp_focus", "first")
-    land(lake, "one.csv", bill(line()), NOW)
-    billing.ingest("aws_focus", "second")
+    # given a delivery of yesterday, and one of now
+    yesterday = NOW - timedelta(hours=30)
+    ingest(lake, "gcp", yesterday)
+    ingest(lake, "aws", SETTLED)
+    billing.alarm()
+
+    # when hours pass
+    monkeypatch.setattr(billing, "_now", lambda: NOW + timedelta(hours=10))
 
     # then only the first is named, with when it was last heard of and what to do
     with pytest.raises(SourceError) as raised:
         billing.alarm()
     (message,) = str(raised.value).splitlines()
     assert message.startswith("gcp_focus: no complete delivery for")
-    assert f"the last one is of {LONG_AGO:%Y-%m-%d %H:%M}" in message
+    assert f"the last one is of {yesterday:%Y-%m-%d %H:%M}" in message
     assert "look at the provider's export" in message
+
+
+@pytest.mark.parametrize(("month", "at"), [(MONTH, LONG_AGO), ("2026-01", SETTLED)])
+def test_history_that_is_brought_in_wakes_nobody_and_an_export_that_runs_does(
+    lake, monkeypatch, month, at
+):
+    # given what was written long before it came, or is of a month that was closed by then
+    ingest(lake, "gcp", at, month)
+    assert not billing.overdue("gcp_focus")
+    monkeypatch.setattr(billing, "_now", lambda: NOW + timedelta(days=40))
+    assert not billing.overdue("gcp_focus")
+
+    # when the export delivers the open month, then it has its hours, and is missed after them
+    monkeypatch.setattr(billing, "_now", lambda: NOW)
+    ingest(lake, "gcp", SETTLED, cost="much")
+    assert not billing.overdue("gcp_focus")
+    monkeypatch.setattr(billing, "_now", lambda: NOW + timedelta(hours=36))
+    assert "no complete delivery for 36 hours" in billing.overdue("gcp_focus")
 
 
 def test_deliveries_that_are_never_complete_are_missed_too(lake, monkeypatch):
@@ -47,6 +72,15 @@ def test_deliveries_that_are_never_complete_are_missed_too(lake, monkeypatch):
     assert named() == {"aws_focus", "aws_cur2"}
     monkeypatch.setattr(billing, "_now", lambda: NOW + timedelta(days=40))
     assert named() == {"aws_focus", "aws_cur2", "aws_cur", "oci_focus"}
+
+
+def ingest(lake, cloud: str, at: datetime, month: str = MONTH, cost: str = "1") -> None:
+    first = datetime.strptime(month, "%Y-%m")
+    following = (first + timedelta(days=32)).replace(day=1)
+    period = {"BillingPeriodStart": f"{first:%F}", "BillingPeriodEnd": f"{following:%F}"}
+    key = f"billing/{cloud}/focus/x/billing_period={month}/{at:%d%H}-{cost}.csv"
+    lake.land(key, bill(line(BilledCost=cost) | period), at)
+    billing.ingest(f"{cloud}_focus", f"{at} {cost}".replace(" ", "-"))
 
 
 def named() -> set[str]:

@@ -90,6 +90,24 @@ def test_a_manifest_that_is_not_settled_is_read_until_it_is(lake, landed):
     assert landed("aws_focus_export") == []
 
 
+def test_a_manifest_that_lies_there_twice_is_read_once(lake, landed):
+    # given the manifest of a month, and its copy beside it
+    land_month(lake, "one", "1.5", FIRST)
+    copied = {"Bucket": "landing", "Key": f"{lake.name}/{FOLDER}/{MANIFEST}"}
+    copy = f"{lake.name}/{FOLDER}/copy/{MANIFEST}"
+    lake.client.copy_object(Bucket="landing", Key=copy, CopySource=copied)
+    assert landed("aws_focus_export").count("focus-Manifest.json") > 2
+    assert landed("aws_focus_export") == []
+
+    # when the next delivery leaves the copy behind
+    land_month(lake, "two", "2.5", SECOND)
+    assert "two.csv" in landed("aws_focus_export")
+
+    # then it is no delivery of its own
+    assert landed("aws_focus_export") == []
+    assert billed(lake) == "2.5"
+
+
 @pytest.mark.parametrize("years", [-1, 1])
 def test_what_counts_again_is_told_by_when_it_was_written_not_by_when_it_says_it_was(
     lake, landed, years
@@ -158,7 +176,8 @@ LATER = FIRST + timedelta(microseconds=1)
     [
         ("aws_focus_export", ONE, THIRD, True),
         ("aws_focus_export", replace(ONE, manifest_etag="other"), THIRD, False),
-        ("aws_focus_export", replace(ONE, manifest_key="other"), THIRD, False),
+        ("aws_focus_export", replace(ONE, manifest_key="other"), THIRD, True),
+        ("aws_focus_export", replace(ONE, manifest_key="o", delivery_id="o@etag"), THIRD, False),
         ("aws_focus_export", ONE.at(REJECTED), THIRD, True),
         ("aws_focus_export", replace(ONE.at(REJECTED), schema_version="0.9.0"), THIRD, False),
         ("aws_focus_export", ONE.at(SEEN), FIRST, False),

@@ -102,7 +102,7 @@ def test_a_file_is_not_put_over_other_bytes(store, tmp_path):
 def test_a_file_that_is_no_longer_what_was_hashed_is_not_put(store, tmp_path):
     (tmp_path / "x").write_bytes(b"changed since")
 
-    with pytest.raises(StoreUnavailable, match="BadDigest"):
+    with pytest.raises(Corrupt, match="BadDigest: what was sent is not what was hashed"):
         store.create_file("x", tmp_path / "x", sha256(b"as it was").hexdigest())
     assert not store.exists("x")
 
