@@ -10,6 +10,8 @@ objects) → collect → validate → publish**; then announces each usage date 
   changed, the same bytes come out and the release keeps its number.
 * **If a task fails**: its message names the object or table and what to do. The other lanes go on and are
   announced; what failed stays in the backlog (`usage-export status`) for the next run, or for clearing it.
+* **Where nothing is new** the lane goes from `extract` to `publish`: the release keeps its number, and usage dates
+  that still wait to be built are announced again.
 * **If objects cannot be read**, or a batch of them fails, or every batch, the others are published and announced first;
   then `every_object_read` fails the run and names them. The table `unread` holds them until a run has read them.
 * **Side by side**: where another run published what a lane had read, `publish` runs its lane again.
@@ -63,11 +65,12 @@ def announce(published: list[dict | None], *, outlet_events=None) -> list[str]:
 @task(trigger_rule=TriggerRule.ALL_DONE)
 def every_object_read(lanes: dict[str, dict | None]) -> int:
     """Fails the run where a lane published without some of its objects, and names them."""
-    from etl import stages
+    missed = {stream: one["objects_unread"] for stream, one in lanes.items() if one}
+    if any(missed.values()):
+        from etl import stages
 
-    streams = [stream for stream, published in lanes.items() if published]
-    stages.expect_all_read(streams, work_area())
-    return len(streams)
+        stages.expect_all_read(filter(missed.get, missed), work_area())
+    return len(missed)
 
 
 usage_ingest()

@@ -1,7 +1,7 @@
 """One lane of usage_ingest: the stages of one contract, from landing to published arrivals."""
 
 from airflow.sdk import TriggerRule, task, task_group
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowSkipException
 from usage_common import ENGINE_POOL, label, partition_day, work_area
 
 
@@ -10,10 +10,8 @@ def lane(stream: str):
     def one_stream():
         batches = extract(stream)
         read = normalize.partial(stream=stream).expand(batch=batches)
-        collected = collect(stream, batches)
-        checked = validate(stream)
         published = publish(stream)
-        read >> collected >> checked >> published
+        [batches, read] >> collect(stream) >> validate(stream) >> published
         return published
 
     return one_stream()
@@ -26,6 +24,8 @@ def extract(stream: str, *, ti=None) -> list[int]:
 
     found = stages.extract(stream, partition_day(), work_area())
     ti.xcom_push("found", found)
+    if not found["batches"]:
+        raise AirflowSkipException("nothing new")
     return found["batches"]
 
 
@@ -37,13 +37,11 @@ def normalize(stream: str, batch: int) -> dict:
     return stages.normalize(stream, work_area(), batch)
 
 
-# no batch: nothing landed, still a day; a batch that failed holds back no other, its objects are unread
-@task(pool=ENGINE_POOL, trigger_rule=TriggerRule.ALL_DONE)
-def collect(stream: str, batches: list[int] | None) -> dict:
+# a batch that failed holds back no other, its objects are unread
+@task(pool=ENGINE_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+def collect(stream: str) -> dict:
     from etl import stages
 
-    if batches is None:
-        raise AirflowFailException("extract failed: there is nothing to collect")
     return stages.collect(stream, work_area())
 
 
@@ -54,7 +52,8 @@ def validate(stream: str) -> dict:
     return stages.validate_arrivals(stream, work_area())
 
 
-@task(pool=ENGINE_POOL)
+# also where nothing was new: dates that wait are announced again, readers follow the newest release
+@task(pool=ENGINE_POOL, trigger_rule=TriggerRule.NONE_FAILED)
 def publish(stream: str) -> dict:
     from etl import errors, stages
 

@@ -28,23 +28,21 @@ from etl.tables import MANIFEST, UNREAD, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.validate import Subject, usage
 from etl.work import Begin, Work, begin, entries
 
-__all__ = [
-    "build_streams",
-    "query_hint",
-    "statement_text",
-    "streams",
-]  # what DAGs ask besides stages
+__all__ = ["build_streams", "query_hint", "statement_text", "streams"]  # what else DAGs ask
 
 
 def extract(stream: str, landed_date: date, run: str) -> dict:
-    """List and pin what landed, and what no manifest covers yet; plan batches of objects."""
+    """List and pin what landed, and what no manifest covers yet; plan batches of objects. Without a batch there
+    is nothing to normalize, collect or validate: `publish_arrivals` follows."""
     work = begin(stream, run)
     base = release.latest(work.lake)
     work.refuse_other_key(base)
     known = covered(work, base, extraction.window(work.contract, landed_date))
     found = extraction.extract(work.landing, work.contract, landed_date, known)
     lost = extraction.lost(work.landing, work.contract, landed_date, missed(work, base))
-    return work.plan(base, landed_date, found.dates, found.objects, found.unread + lost)
+    gone = found.unread + lost
+    idle = not (found.objects or gone or found.dates & known.keys())
+    return work.plan(base, landed_date, found.dates, found.objects, gone, idle)
 
 
 def normalize(stream: str, run: str, number: int, begin: Begin = begin) -> dict:
@@ -122,6 +120,7 @@ def publish_arrivals(stream: str, run: str, begin: Begin = begin) -> dict:
     landed = {layout.partition_values(name)["landed_date"] for name in ledgers}
     return {
         "landed_dates": sorted(landed),
+        "objects_unread": len(work.load("unread.json")["unread"]),
         "release": done.number,
         "usage_dates": sorted(days),
     }
@@ -187,14 +186,15 @@ def publish(usage_date: date, stream: str, run: str, begin: Begin = begin) -> di
 def ingest(stream: str, landed_date: date, run: str) -> dict:
     """All stages from landing to published arrivals, in this process. A batch that fails holds back no other:
     its objects are unread. Where all failed for want of what they run on, that is raised in the end."""
-    plan, failures = extract(stream, landed_date, run), []
+    plan, failures, read = extract(stream, landed_date, run), [], _summary(stream, Read())
     for number in plan["batches"]:
         try:
             normalize(stream, run, number)
         except UsageError as error:
             failures.append(error)
-    read = collect(stream, run)
-    validate_arrivals(stream, run)
+    if plan["batches"]:
+        read = collect(stream, run)
+        validate_arrivals(stream, run)
     done = publish_arrivals(stream, run)
     around = [one for one in failures if isinstance(one, Retryable | SettingError)]
     if around and len(around) == len(plan["batches"]):

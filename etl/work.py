@@ -72,11 +72,12 @@ class Work(Generic[C]):
         dates: Iterable[date],
         objects: list[Landed],
         missed: Sequence[Unread] = (),
+        idle: bool = False,
     ) -> dict:
         """Save what the later stages of an ingest read; returns what is to be done. `missed` is what
-        landed and cannot be read."""
+        landed and cannot be read. Where this is `idle` there is no batch, else one, be it of no object."""
         objects = sorted(objects, key=manifest.order)
-        batches = manifest.batches(objects)
+        batches = manifest.batches(objects) or ([] if idle else [(0, 0)])
         plan = {
             "base": base.number,
             "landed_date": str(landed_date),
@@ -86,6 +87,9 @@ class Work(Generic[C]):
             "batches": batches,
         }
         self.save(plan, "manifest.json")
+        if idle:  # what the stages would leave that have nothing to do
+            self.save({"unread": []}, "unread.json")
+            self.save({}, "validated.json")
         return {
             "objects": len(objects),
             "objects_unread": len(missed),

@@ -30,7 +30,6 @@ def describe() -> None:
             "billing_ingest": publish_stale_bill(bag),
             "usage_replay": finish_stale(bag),
         },
-        "collect_unextracted": collect_unextracted(bag),
         "round_trip": {
             name: round_trip(DagSerialization, dag) for name, dag in sorted(bag.dags.items())
         },
@@ -135,15 +134,6 @@ def finish_stale(bag) -> str:
         except AirflowFailException as error:
             return f"failed: {error}"
     return "went on"
-
-
-def collect_unextracted(bag) -> str:
-    """What collect raises where extract of the same run failed."""
-    try:
-        bag.dags["usage_ingest"].task_dict["app_usage.collect"].python_callable("app_usage", None)
-    except Exception as error:
-        return type(error).__name__
-    return ""
 
 
 def round_trip(serialization, dag) -> bool:

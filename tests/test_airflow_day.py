@@ -19,7 +19,10 @@ pytestmark = pytest.mark.airflow
 
 XCOM_BYTES = 2048
 RAW_ID = re.compile("[0-9a-f]{32}")
-LATE_DAY = DAY + timedelta(days=3)
+LATE_DAY, IDLE_DAY = DAY + timedelta(days=3), DAY + timedelta(days=4)
+IDLE = {"every_lane_published", "every_object_read", "statement"} | {
+    f"{stream}.publish" for stream in ("app_usage", "cloudtrail", "s3_access")
+}
 
 
 @pytest.fixture
@@ -59,6 +62,9 @@ def test_days_come_out_exactly_and_again_and_a_late_file_rebuilds_its_date(runs,
     assert changed(first, lake.release()) == {"app_usage": {f"usage_date={DAY}"}}
     assert restated(lake) == [("api_calls", 1)]
 
+    # when nothing is new on a day, then its lanes go from extract to publish and change nothing
+    expect_idle(runs, lake, IDLE_DAY)
+
     # and the runs of before are still there to look at, with small XComs of tallies
     assert {state for (state,) in runs.asked("SELECT state FROM dag_run")} == {"success"}
     states = "SELECT DISTINCT state FROM task_instance"
@@ -66,9 +72,9 @@ def test_days_come_out_exactly_and_again_and_a_late_file_rebuilds_its_date(runs,
     tenants = {one["tenant_id"] for one in made.truth["daily_totals"]} - {"UNATTRIBUTED"}
     expect_small_xcoms(runs, tenants)
 
-    # and the pages for people followed, also that of a day on which only a late object landed
+    # and the pages for people followed, also those of days on which only a late object landed, or none
     pages = {one.removeprefix("_statement/") for one in lake.keys("_statement/")}
-    assert pages == {f"{name}.html" for name in ("index", LATE_DAY, *days)}
+    assert pages == {f"{name}.html" for name in ("index", LATE_DAY, IDLE_DAY, *days)}
 
 
 def test_a_lane_that_fails_names_itself_and_holds_back_no_other(runs, lake, contracts):
@@ -86,7 +92,7 @@ def test_a_lane_that_fails_names_itself_and_holds_back_no_other(runs, lake, cont
 
     # then the run fails, names the lane and the file to mend
     assert code == 1
-    assert f"usage_ingest {DAY}: failed in s3_access.collect, s3_access.extract" in said
+    assert f"usage_ingest {DAY}: failed in s3_access.extract" in said
     assert broken.name in said and "papyrus" in said
     # and the other stream is published, announced and built
     assert {stream for _, stream, *_ in daily_totals(lake)} == {"app_usage"}
@@ -109,6 +115,15 @@ def run(runs: Runs, *landed: date, judged: bool = False) -> tuple[int, str]:
 
 def expect_success(ended: tuple[int, str]) -> None:
     assert ended[0] == 0, ended[1]
+
+
+def expect_idle(runs: Runs, lake, day: date) -> None:
+    before, builds = lake.release(), built(runs)
+    expect_success(run(runs, day))
+    newest = "run_id = (SELECT run_id FROM dag_run ORDER BY id DESC LIMIT 1)"
+    ran = f"SELECT task_id FROM task_instance WHERE state <> 'skipped' AND {newest}"
+    assert {name for (name,) in runs.asked(ran)} == IDLE
+    assert (lake.release(), built(runs)) == (before, builds)
 
 
 def built(runs: Runs) -> list[str]:

@@ -118,7 +118,7 @@ def test_validate_gates_publish_and_only_announce_has_outlets(dags):
     for stream in STREAMS:
         assert {f"{stream}.{one}" for one in LANE} <= set(ingest)
         assert ingest[f"{stream}.publish"]["upstream"] == [f"{stream}.validate"]
-        assert ingest[f"{stream}.publish"]["trigger_rule"] == "all_success"
+        assert ingest[f"{stream}.publish"]["trigger_rule"] == "none_failed"  # or nothing was new
         assert ingest[f"{stream}.validate"]["upstream"] == [f"{stream}.collect"]
         assert ingest[f"{stream}.collect"]["upstream"] == [
             f"{stream}.extract",
@@ -182,16 +182,12 @@ def test_a_failed_batch_holds_back_no_other_but_fails_the_run_once_all_are_annou
     ingest = dags["dags"]["usage_ingest"]["tasks"]
 
     for stream in STREAMS:
-        assert ingest[f"{stream}.collect"]["trigger_rule"] == "all_done"
+        assert ingest[f"{stream}.collect"]["trigger_rule"] == "all_done_min_one_success"
     last = ingest["every_object_read"]
     published = [f"{stream}.publish" for stream in STREAMS]
     assert last["upstream"] == sorted(["announce", *published, "statement"])
     assert last["trigger_rule"] == "all_done"
     assert all("every_object_read" not in task["upstream"] for task in ingest.values())
-
-
-def test_a_lane_that_was_not_extracted_collects_nothing_that_an_earlier_try_left(dags):
-    assert dags["collect_unextracted"] == "AirflowFailException"
 
 
 def test_only_what_a_retry_can_help_is_retried(dags):
