@@ -24,9 +24,7 @@ from etl.staged import Staged
 from etl.store import Store
 from etl.work import Work
 
-SIDE_BY_SIDE = (
-    16  # tasks that share the deliveries of a contract: of its first year there may be thousands
-)
+SIDE_BY_SIDE = 16  # tasks that share what a contract delivers: in its first year thousands
 
 
 def streams() -> list[str]:
@@ -44,6 +42,7 @@ def deliver(stream: str, run: str, billing_period: str | None = None) -> dict:
     chosen, changed = choose.choose(contract, found, known, billing_period)
     plan = {
         "base": base.number,
+        "asked": billing_period,
         "loads": [one.to_json() for one in chosen],
         "changed": [one.to_json() for one in changed],
         "found": [replace(one, parts=()).to_json() for one in found],
@@ -100,7 +99,7 @@ def settle(stream: str, run: str) -> dict:
         sources: list[dict] = []
         for one in loads:
             changed += _take(contract, base, one, [*known, *changed], out, sources)
-        months = _months(contract, out, sources, changed)
+        months = _months(contract, out, sources, changed, plan.get("asked"))
         sums = {
             month.billing_period: settlement.settle(
                 work.settings, work.lake, contract, base, month, folder / month.billing_period, out
@@ -136,8 +135,8 @@ def publish(stream: str, run: str) -> dict:
     plan = work.load("validated.json")
     done = publication.publish_charges(work.lake, plan["base"], run, plan["tables"], _now())
     names = map(layout.partition_values, plan["tables"].get(CHARGE_DAILY.name, {}))
-    months = sorted(f"{contract.provider}/{one['billing_period']}" for one in names)
-    return {"release": done.number, "months": months}
+    months = {f"{contract.provider}/{one['billing_period']}" for one in names}
+    return {"release": done.number, "months": sorted(months)}
 
 
 def ingest(stream: str, run: str, billing_period: str | None = None) -> dict:
@@ -205,13 +204,15 @@ def _objects(one: Delivery) -> str:
 
 
 def _months(
-    contract: BillingContract, out: Staged, sources: list[dict], changed: list[Delivery]
+    contract: BillingContract,
+    out: Staged,
+    sources: list[dict],
+    changed: list[Delivery],
+    asked: str | None,
 ) -> list[Month]:
     """Months whose charges are added, replaced or removed."""
     names = out.tables.get(CHARGE.name, {})
-    periods = sorted(
-        {dict(p.split("=", 1) for p in name.split("/"))["x_billing_period"] for name in names}
-    )
+    periods = sorted({layout.partition_values(name)["x_billing_period"] for name in names})
     loaded = [one for one in changed if one.state == LOADED]
     cause = f"deliveries {', '.join(sorted(one.delivery_id for one in loaded))}"
     days = contract.discovery.closes_after_days
@@ -221,6 +222,7 @@ def _months(
             [_without_period(row) for row in sources if row["billing_period"] == period],
             cause,
             any(delivery.is_closed(period, one.submitted_at, days) for one in loaded),
+            period == asked,
         )
         for period in periods
     ]

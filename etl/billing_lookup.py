@@ -62,15 +62,18 @@ def statement(billing_period: str) -> str:
 def diff(provider: str, billing_period: str, first: int, last: int | None) -> list[dict]:
     """What moved of a provider's month from one release to another, by day, account and service.
 
-    The same comparison as the ledger keeps, of any two releases; amounts are decimals.
+    The same comparison as the ledger keeps, of any two releases; amounts are decimals. SourceError where neither
+    has a bill of it.
     """
     env = settings.from_environment()
     lake = Store(env.lake)
     old = release.load(lake, first)
     new = release.current(lake) if last is None else release.load(lake, last)
+    held = [_charges(one, provider, billing_period) for one in (old, new)]
+    if not any(held):
+        raise SourceError(_no_bill(provider, billing_period, old, new))
     with TemporaryDirectory(dir=env.scratch) as folder, sql.connect(env) as engine:
-        for view, found in (("published_charge", old), ("charge", new)):
-            entries = _charges(found, provider, billing_period)
+        for view, entries in zip(("published_charge", "charge"), held, strict=True):
             staged.give(engine, lake, view, CHARGE.name, entries, Path(folder) / view)
         sql.create(engine, "moved", "charge/charge_restatement", replaced=first, closed=0, cause="")
         return sql.rows(engine, "FROM moved ORDER BY ALL")
@@ -80,3 +83,13 @@ def _charges(found: Release, provider: str, billing_period: str) -> list[release
     return staged.partitions(
         found, CHARGE.name, x_provider=provider, x_billing_period=billing_period
     )
+
+
+def _no_bill(provider: str, billing_period: str, old: Release, new: Release) -> str:
+    names = {name for one in (old, new) for name in one.partitions(CHARGE.name)}
+    found = [layout.partition_values(name) for name in names]
+    known = sorted({f"{one['x_provider']} {one['x_billing_period']}" for one in found})
+    said = (
+        f"there is no bill of {provider} {billing_period} in release {old.number} or {new.number}"
+    )
+    return f"{said}: there are {', '.join(known) or 'none'}"

@@ -37,8 +37,10 @@ def choose(
 
 def accept(contract: BillingContract, done: Delivery, known: Iterable[Delivery]) -> Delivery:
     """What becomes of a delivery once its rows were read, given what is loaded of its month."""
-    if done.state != LOADED or contract.discovery.kind == "append":
+    if done.state != LOADED:
         return done
+    if contract.discovery.kind == "append":
+        return _unless_copied(done, known)
     for old in replaced(contract, done, known):
         if old.content_hash == done.content_hash:
             return done.at(SUPERSEDED, "same_content", old.delivery_id)
@@ -47,6 +49,15 @@ def accept(contract: BillingContract, done: Delivery, known: Iterable[Delivery])
         if old.last_day and done.last_day and done.last_day < old.last_day:
             detail = f"ends on {done.last_day}, what is loaded on {old.last_day}"
             return done.at(REJECTED, "partial_month", detail)
+    return done
+
+
+def _unless_copied(done: Delivery, known: Iterable[Delivery]) -> Delivery:
+    """The bytes of one that is loaded, landed in another place, add nothing."""
+    for other in {one.delivery_id: one for one in known}.values():
+        same = other.content_hash == done.content_hash and other.place != done.place
+        if done.rows and other.state == LOADED and same:
+            return done.at(SUPERSEDED, "same_content", other.delivery_id)
     return done
 
 

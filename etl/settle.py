@@ -12,10 +12,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import layout, sql, staged
+from etl import overlap, sql, staged
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE, CHARGE_CONTROL, CHARGE_DAILY, CHARGE_RESTATEMENT
-from etl.errors import OutOfBalance, SettingError
+from etl.errors import OutOfBalance
 from etl.release import Entry, Release
 from etl.settings import Settings
 from etl.staged import Staged
@@ -38,6 +38,7 @@ class Month:
     source: list[dict]  # delivery, stage, category, currency, rows, source_cost, source_credits
     cause: str
     closed: bool
+    asked: bool  # by name, so that an account may go from it
 
 
 def settle(
@@ -61,7 +62,7 @@ def settle(
         engine.execute(
             f"CREATE OR REPLACE TEMP TABLE daily_row AS {sql.model('charge/charge_daily')}"
         )
-        _refuse_double(engine, lake, contract, base, month, folder)
+        overlap.refuse(engine, lake, contract, base, month.billing_period, month.asked, folder)
         inputs = tuple(file["sha256"] for entry in charges.values() for file in entry["files"])
         out.add(engine, CHARGE_DAILY, "FROM daily_row", mine, inputs)
         controls = _controls(engine, lake, contract, base, month, mine, folder)
@@ -69,38 +70,6 @@ def settle(
         out.add(engine, CHARGE_CONTROL, "FROM control_row", mine)
         _restate(engine, lake, contract, base, month, mine, folder, out)
     return _shown(controls)
-
-
-def _refuse_double(
-    engine: duckdb.DuckDBPyConnection,
-    lake: Store,
-    contract: BillingContract,
-    base: Release,
-    month: Month,
-    folder: Path,
-) -> None:
-    """Two exports of one account's month would count it twice, unless each holds its part of it."""
-    of_month = {"provider": contract.provider, "billing_period": month.billing_period}
-    mine = {contract.stream, contract.complements}
-    others = {
-        name: entry
-        for name, entry in base.partitions(CHARGE_DAILY.name, **of_month).items()
-        if layout.partition_values(name)["stream"] not in mine
-    }
-    staged.give(
-        engine, lake, "other_daily", CHARGE_DAILY.name, list(others.values()), folder / "others"
-    )
-    found = sql.rows(
-        engine,
-        "SELECT DISTINCT stream, billing_account_id FROM other_daily JOIN "
-        "(SELECT DISTINCT billing_account_id FROM daily_row) USING (billing_account_id) ORDER BY ALL",
-    )
-    if found:
-        raise SettingError(
-            f"{contract.stream} {month.billing_period}: the month of billing account "
-            f"{found[0]['billing_account_id']} is loaded by the contract {found[0]['stream']} already, and "
-            "would count twice: keep one of the two contracts active, or name billing.complements"
-        )
 
 
 def _charges(

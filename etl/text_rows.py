@@ -94,7 +94,10 @@ def _csv_header(path: Path) -> list[str]:
     if len(head) >= HEADER_BYTES - len(readers.BOM) and b"\n" not in head:
         raise Refused("too_many_columns", f"its header is longer than {HEADER_BYTES} bytes")
     try:
-        return next(csv.reader(io.StringIO(_text(head), newline="")))
+        names = next(csv.reader(io.StringIO(_text(head), newline="")))
+        if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
+            raise Refused("object_not_csv", "its columns are divided by another mark than a comma")
+        return names
     except csv.Error as error:
         raise Refused("object_not_csv") from error
 

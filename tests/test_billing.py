@@ -86,6 +86,8 @@ def test_a_newer_delivery_replaces_its_month_and_says_what_moved(lake):
         (bill(line(BillingPeriodStart="2026-09-01T00:00:00Z")), ("rejected", "wrong_period")),
         (bill(line(ChargePeriodStart="2026-10-01T00:00:00Z")), ("rejected", "partial_month")),
         (bill(line()).replace(b"BilledCost", b"Cost"), ("rejected", "missing_column")),
+        (bill(line()).replace(b",", b";"), ("rejected", "object_not_csv")),
+        (bill(line()).replace(b",", b"\t"), ("rejected", "object_not_csv")),
         (bill(line()).replace(b"SubAccountName", b"billedcost"), ("rejected", "repeated_column")),
         (bill(line()).replace(b"0456", b"0456,,,,"), ("rejected", "object_not_csv")),
         (bill(line(**{f"x_{n}": "" for n in range(2000)})), ("rejected", "too_many_columns")),
@@ -104,7 +106,7 @@ def test_what_is_no_good_month_never_replaces_one(lake, body, outcome):
     assert states(lake) == {"good.csv": ("loaded", None), "other.csv": outcome}
     if outcome[1].startswith("object_"):
         (why,) = lake.rows("SELECT detail FROM delivery WHERE state = 'rejected'")
-        assert why["detail"] == f"{FOLDER}/other.csv"
+        assert why["detail"].startswith(f"{FOLDER}/other.csv")
     assert lake.release().body["tables"]["charge"] == before
     assert billed(lake) == {"USD": Decimal("1.25")}
 
@@ -241,7 +243,6 @@ def test_sums_and_their_comparison_keep_every_digit_of_a_large_bill(lake, capsys
     source = row | {"source_cost": Decimal(cost), "source_credits": None}
     charged = source | {"charge_type": "Usage", "source_cost": Decimal(cost[:-1] + "2")}
     contract = billing_contract.load(ROOT / "contracts", "aws_focus")
+    month = settle.Month("2026-10", [source], "first", False, False)
     with pytest.raises(OutOfBalance, match="do not add up"):
-        settle._refuse_lost(
-            contract, settle.Month("2026-10", [source], "first", False), [source], [charged]
-        )
+        settle._refuse_lost(contract, month, [source], [charged])

@@ -81,6 +81,8 @@ def test_what_moved_between_two_releases(run):
         (("ingest", "aws_focus", "--period", "2026-13"), "write YYYY-MM"),
         (("diff", "aws", "2026-10", "--from", "2", "--to", "1"), "--to 1 lies before --from 2"),
         (("diff", "aws", "2026-10", "--from", "77"), "there is no release 77"),
+        (("diff", "aws", "2026-09", "--from", "1"), "no bill of aws 2026-09 in release 1 or 2"),
+        (("diff", "amazon", "2026-10", "--from", "1"), "there are aws 2026-10"),
     ],
 )
 def test_a_wrong_request_says_what_is_right(run, arguments, says):

@@ -136,12 +136,17 @@ def test_a_month_that_is_the_same_tells_nothing(keys):
 
 
 def test_a_month_by_service_with_what_moved_last():
-    def moved(replaced: int, difference: int) -> dict:
+    def moved(replaced: int, difference: int, service: str = "s") -> dict:
         base = {column.name: None for column in CHARGE_RESTATEMENT.columns}
         return base | {
             **{c.name: Decimal(0) for c in CHARGE_RESTATEMENT.columns if c.type == "amount"},
             **{c.name: 0 for c in CHARGE_RESTATEMENT.columns if c.type == "bigint"},
-            **{"provider": "x", "billing_period": "2026-10", "stream": "x", "service_name": "s"},
+            **{
+                "provider": "x",
+                "billing_period": "2026-10",
+                "stream": "x",
+                "service_name": service,
+            },
             **{"billing_account_id": "x", "billing_currency": "USD", "charge_date": START.date()},
             **{"replaced": replaced, "billed_difference": Decimal(difference), "cause": "d"},
         }
@@ -149,9 +154,12 @@ def test_a_month_by_service_with_what_moved_last():
     days = daily(charge("2", service_name="s"), charge("3", service_name="s", sku_id="k"))
     given = {
         "charge_daily": rows_of(CHARGE_DAILY, days),
-        "charge_restatement": rows_of(CHARGE_RESTATEMENT, [moved(1, 9), moved(4, 1), moved(4, -3)]),
+        "charge_restatement": rows_of(
+            CHARGE_RESTATEMENT, [moved(1, 9), moved(4, 1), moved(4, -3), moved(4, -7, "went")]
+        ),
     }
-    (row,) = run("report/bill_month", given, period="2026-10")
+    row, went = run("report/bill_month", given, period="2026-10")
 
+    assert (went["service_name"], went["billed_cost"], went["moved"]) == ("went", 0, Decimal(-7))
     assert (row["billed_cost"], row["charges"], row["moved"]) == (Decimal(5), 2, Decimal(-2))
     assert run("report/bill_month", given, period="2026-11") == []

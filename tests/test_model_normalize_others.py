@@ -174,6 +174,20 @@ def test_a_google_row_without_a_month_is_named():
     assert gcp(invoice={"month": "soon"})["row_problem"].startswith("time_not_readable")
 
 
+@pytest.mark.parametrize(
+    ("credits", "problem"),
+    [
+        ([{"amount": "much"}], "amount_not_a_number:credits"),
+        ([{"amount": -1}, {"amount": 1e300}], "amount_not_a_number:credits"),
+        ({"amount": -1}, "not_json:credits"),
+        ([{"name": "of no amount"}], None),
+        (None, None),
+    ],
+)
+def test_a_google_credit_that_cannot_be_summed_is_never_left_out(credits, problem):
+    assert gcp(credits=credits)["row_problem"] == problem
+
+
 def test_an_oracle_row_keeps_eighteen_places_and_drops_who_made_it():
     row = oci()
 
@@ -182,7 +196,8 @@ def test_an_oracle_row_keeps_eighteen_places_and_drops_who_made_it():
     assert row["charge_period_start"] == datetime(2023, 11, 13, 10)
     assert (row["x_row_key"], row["charge_class"]) == ("r1", None)
     assert json.loads(row["tags"]) == {"Team.Name": "a"}
-    assert oci(lineItem__isCorrection="true")["charge_class"] == "Correction"
+    for word in ("true", "TRUE"):
+        assert oci(lineItem__isCorrection=word)["charge_class"] == "Correction"
 
 
 @pytest.mark.parametrize("row", [azure, gcp, oci], ids=lambda one: one.__name__)

@@ -64,7 +64,13 @@ SELECT
     service_id AS x_service_id,
     adjustment_type AS x_operation,
     credited AS x_source_credits,
-    CASE WHEN month_start IS NULL THEN 'time_not_readable:invoice_month' END AS row_problem,
+    CASE
+        WHEN month_start IS NULL THEN 'time_not_readable:invoice_month'
+        WHEN credits[1] = '{' AND credits <> '{}' THEN 'not_json:credits'  -- a list is what is summed
+        WHEN len(list_filter(
+            json_extract_string(credits, '$[*].amount'), lambda one: one IS NOT NULL AND wide_amount(one) IS NULL
+        )) > 0 THEN 'amount_not_a_number:credits'
+    END AS row_problem,
     map_from_entries(list_filter([
         CASE WHEN cost_at_list IS NULL THEN {'key': 'filled:list_cost', 'value': ''} END,
         CASE WHEN by_name.category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END

@@ -7,7 +7,7 @@ WITH line AS (
     SELECT
         *,
         date_trunc('month', usage_start)::TIMESTAMP AS month_start,
-        is_correction = 'true' AS corrects,
+        lower(is_correction) = 'true' AS corrects,
         amount_product(unit_price, billed_quantity) AS list
     FROM raw
 )

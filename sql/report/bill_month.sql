@@ -35,8 +35,16 @@ newest AS (
 )
 
 SELECT
-    month.*,
-    coalesce(newest.moved, 0)::DECIMAL(38,18) AS moved
+    provider,
+    $period AS billing_period,
+    service_name,
+    currency,
+    coalesce(list_cost, 0)::DECIMAL(38,18) AS list_cost,
+    coalesce(contracted_cost, 0)::DECIMAL(38,18) AS contracted_cost,
+    coalesce(billed_cost, 0)::DECIMAL(38,18) AS billed_cost,
+    coalesce(effective_cost, 0)::DECIMAL(38,18) AS effective_cost,
+    coalesce(charges, 0)::BIGINT AS charges,
+    coalesce(moved, 0)::DECIMAL(38,18) AS moved
 FROM month
-LEFT JOIN newest USING (provider, service_name, currency)
+FULL JOIN newest USING (provider, service_name, currency)  -- what went from the month moved too
 ORDER BY ALL
