@@ -1,5 +1,6 @@
 """DuckDB: one way to connect, one way to run a model (a SELECT in sql/ over named inputs)."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,34 +17,62 @@ from etl.settings import ROOT, Settings
 SQL = ROOT / "sql"
 BATCH_ROWS = 8_192  # what is larger is grown by moving it, and its memory is lost in pieces
 Inputs = Mapping[str, pa.Table | list[Path]]
+_idle: dict[tuple[int, int, str], list[duckdb.DuckDBPyConnection]] = {}  # of a process, by size
 
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory engine bounded by the settings, in UTC, with the house macros; spills to scratch."""
+    """An in-memory engine bounded by the settings, in UTC, with the house macros; spills to scratch.
+
+    To start one costs as much as a stage's work on a small day: one that ended well is lent again. What a
+    borrower makes is temporary, and gone with its connection.
+    """
+    idle = _idle.setdefault((os.getpid(), settings.threads, settings.memory), [])
     with (
         bounds.named(settings),
         TemporaryDirectory(prefix="duckdb-", dir=settings.scratch) as spill,
     ):
-        connection = duckdb.connect(
-            config={
-                "threads": settings.threads,
-                "memory_limit": settings.memory,
-                "temp_directory": spill,
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                # it may give pages of a file that has been replaced under its name, as scratch files are
-                "enable_external_file_cache": "false",
-            }
-        )
+        engine = _lent(idle, spill) or _started(settings, spill)
         try:
-            connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
-            privacy.install(connection, settings.pii_key)
-            for words in ("macros", "billing_macros"):
-                connection.execute(model(words))
-            yield connection
-        finally:
-            connection.close()
+            with engine.cursor() as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                privacy.install(connection, settings.pii_key)
+                yield connection
+        except BaseException:
+            engine.close()
+            raise
+        idle.append(engine)
+
+
+def _lent(idle: list[duckdb.DuckDBPyConnection], spill: str) -> duckdb.DuckDBPyConnection | None:
+    """An idle engine, unless it has spilled: then it cannot move to another folder."""
+    if not idle:
+        return None
+    engine = idle.pop()
+    try:
+        engine.execute(f"SET temp_directory = {privacy.quote(spill)}")
+    except duckdb.NotImplementedException:
+        engine.close()
+        return None
+    return engine
+
+
+def _started(settings: Settings, spill: str) -> duckdb.DuckDBPyConnection:
+    engine = duckdb.connect(
+        config={
+            "threads": settings.threads,
+            "memory_limit": settings.memory,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            # it may give pages of a file that has been replaced under its name, as scratch files are
+            "enable_external_file_cache": "false",
+        }
+    )
+    engine.execute("SET preserve_insertion_order = false")
+    for words in ("macros", "billing_macros"):
+        engine.execute(model(words))
+    return engine
 
 
 def model(name: str) -> str:
