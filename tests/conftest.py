@@ -12,13 +12,20 @@ from deploy.embedded import objectstore
 from deploy.embedded.objectstore import ObjectStore
 
 SHARED_DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "usage"
-FIRST = ("test_stack.py", "test_airflow_day.py")
+FIRST = ("test_stack.py", "test_airflow_day.py", "test_airflow_faults.py")
+LONG = ("test_kill.py", "test_concurrent.py", "test_unread.py", "test_validate.py")
 PII_KEY = "0123456789abcdef0123456789abcdef"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start Airflow first, of them the whole stack: what is long and begins last has one core idle."""
-    items.sort(key=lambda one: (not one.get_closest_marker("airflow"), one.path.name not in FIRST))
+    """Long files first, of them those that start Airflow: what is long and begins last has one core idle."""
+    items.sort(
+        key=lambda one: (
+            one.path.name not in FIRST,
+            not one.get_closest_marker("airflow"),
+            one.path.name not in LONG,
+        )
+    )
 
 
 @pytest.fixture(scope="session")
