@@ -23,6 +23,8 @@ from etl.store import Store
 from etl.tables import CORRECTION, DUPLICATE, TALLY, USAGE_ARRIVAL, USAGE_EVENT
 from etl.tally import Tally
 
+MEASURES_AT_ONCE = 250_000  # compared with each other in 200 MB
+
 
 def deduplicate(
     settings: Settings,
@@ -41,8 +43,7 @@ def deduplicate(
         paths = staged.fetch(store, entries, folder / "arrival")
         staged.bind(engine, "arrival", USAGE_ARRIVAL, entries, paths)
         staged.give(engine, store, "foreign_arrival", "usage_arrival", foreign, folder)
-        sql.create(engine, "rival", "usage/arrival_rival")
-        sql.create(engine, "duplicate_row", "usage/duplicate")
+        compare_rivals(engine)
         sql.create(engine, "correction_row", "usage/correction")
         file = out.in_order(
             USAGE_EVENT, _events({path: _set_aside(engine, path) for path in paths})
@@ -63,6 +64,25 @@ def deduplicate(
         ledger = {"stage": "deduplicate", "stream": contract.stream, "date": usage_date}
         out.add(engine, TALLY, "FROM tally_row", ledger)
     return tallies
+
+
+def compare_rivals(engine: duckdb.DuckDBPyConnection, at_once: int = MEASURES_AT_ONCE) -> None:
+    """arrival, foreign_arrival -> duplicate_row and repeated_void.
+
+    A slice of the identities at a time, of about so many measures: memory does not grow with the repeats.
+    """
+    sql.create(engine, "rival_hash", "usage/rival_hash")
+    (measures,) = engine.execute("SELECT coalesce(sum(measures), 0) FROM rival_hash").fetchall()[0]
+    slices = int(measures) // at_once + 1
+    sql.create(engine, "every_rival", "usage/rival", slices=slices)
+    for number in range(slices):
+        engine.execute(
+            f"CREATE OR REPLACE TEMP VIEW rival AS FROM every_rival WHERE slice = {number}"
+        )
+        sql.create(engine, "first_delivery", "usage/first_delivery")
+        keep = sql.append if number else sql.create
+        keep(engine, "duplicate_row", "usage/duplicate")
+        keep(engine, "repeated_void", "usage/repeated_void")
 
 
 def _events(places: dict[Path, np.ndarray]) -> Iterator[pa.Table]:

@@ -110,6 +110,11 @@ def create(connection: duckdb.DuckDBPyConnection, table: str, name: str, **param
     connection.execute(query, _used(name, params))
 
 
+def append(connection: duckdb.DuckDBPyConnection, table: str, name: str) -> None:
+    """Add the rows of sql/<name>.sql to a table that create() made."""
+    connection.execute(f"INSERT INTO {table} {model(name)}")
+
+
 def arrow(connection: duckdb.DuckDBPyConnection, name: str, **params: Any) -> pa.Table:
     """Rows of sql/<name>.sql, where they leave the engine at once."""
     return connection.execute(model(name), _used(name, params)).to_arrow_table(BATCH_ROWS)

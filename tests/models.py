@@ -38,10 +38,6 @@ RECORD = OF_OBJECT | {
     for name in mapping.LINEAGE
     if name not in OF_OBJECT
 }
-RIVAL = {
-    **{"record_key": "VARCHAR", "delivered_at": "TIMESTAMP", "raw_object_key": "VARCHAR"},
-    **{"raw_line": "BIGINT", "usage_date": "DATE", "nth": "BIGINT"},
-}
 BATCH = {"record_id": "BIGINT", "object_id": "INTEGER", "raw": "BLOB", "reader_reason": "VARCHAR"}
 JUDGED = OF_OBJECT | tables.USAGE_ARRIVAL.sql_columns | {"reject_reason": "VARCHAR"}
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from etl import contract as contracts
-from etl import lookup, manifest, mapping, normalize, release, sql
+from etl import deduplicate, lookup, manifest, mapping, normalize, release, sql
 from etl import settings as environment
 from etl.collect import KEYS
 from etl.store import Pinned, Store
@@ -26,11 +26,6 @@ QUICK = settings(
 )
 # a whole run takes seconds: few examples, and the failing one as it is
 WHOLE = settings(QUICK, max_examples=3, phases=[Phase.explicit, Phase.generate])
-DEDUPLICATE = (
-    ("rival", "arrival_rival"),
-    ("duplicate_row", "duplicate"),
-    ("correction_row", "correction"),
-)
 ENVIRONMENT = {
     "USAGE_EXPORT_LANDING": "s3://landing/laws",
     "USAGE_EXPORT_LAKE": "s3://lake/laws",
@@ -209,8 +204,8 @@ def decided(accepted) -> dict[tuple[str, str], Decimal]:
                 "CREATE OR REPLACE TEMP TABLE foreign_arrival AS "
                 f"FROM {rows} SEMI JOIN ({sql.model('usage/foreign_date')}) USING (usage_date, landed_date)"
             )
-            for table, model in DEDUPLICATE:
-                sql.create(engine, table, f"usage/{model}")
+            deduplicate.compare_rivals(engine, at_once=30)
+            sql.create(engine, "correction_row", "usage/correction")
             engine.execute(
                 "CREATE OR REPLACE TEMP VIEW arrival_place AS "
                 "SELECT raw_object_key, raw_line, rowid AS place FROM arrival"

@@ -10,13 +10,11 @@ from tests.models import (
     DAY,
     EVENING,
     NEXT,
-    RIVAL,
     adjust,
     arrival,
     arrivals,
     key_of,
     quantity,
-    rows_like,
     rows_of,
     run,
     void,
@@ -30,16 +28,12 @@ def lost(row: dict) -> dict:
     return {name: row.get(name) for name in DUPLICATE.sql_columns} | {"class": "re_delivery"}
 
 
-def second(row: dict) -> dict:
-    return {name: row.get(name) for name in RIVAL} | {"nth": 2}
-
-
 def corrections(own, foreign=(), repeats=()) -> list[dict]:
     given = {
         "arrival": arrivals(list(own)),
         "foreign_arrival": arrivals(list(foreign)),
         "duplicate_row": rows_of(DUPLICATE, [lost(row) for row in repeats]),
-        "rival": rows_like(RIVAL, [second(row) for row in repeats]),
+        "repeated_void": arrivals([row for row in repeats if row["record_kind"] == "void"]),
     }
     rows = run("usage/correction", given)
     return sorted(rows, key=lambda row: (row["role"], row["record_key"], row["meter"]))

@@ -1,46 +1,46 @@
-"""usage/arrival_rival and usage/duplicate: who was delivered first, and what a repeat is called."""
+"""usage/rival_hash, rival, first_delivery, repeated_void and duplicate: who came first, what a repeat is called."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etl import deduplicate, sql
 from tests.models import (
     DAY,
     EVENING,
     NEXT,
     NOON,
-    RIVAL,
+    SETTINGS,
     arrival,
     arrivals,
     key_of,
+    plain_engine,
     quantity,
-    rows_like,
-    run,
+    void,
 )
 
 LATER = EVENING + timedelta(hours=1)
 EGRESS = {"meter": "bytes", "unit": "Bytes"}
 
 
-def rivals(own, foreign=()) -> list[dict]:
-    given = {"arrival": arrivals(list(own)), "foreign_arrival": arrivals(list(foreign))}
-    rows = run("usage/arrival_rival", given)
-    return sorted(rows, key=lambda row: (row["record_key"], row["nth"]))
-
-
-def lines(rows) -> list[tuple[int, int]]:
-    return [(row["raw_line"], row["nth"]) for row in rows]
+def compared(own, foreign=(), at_once=deduplicate.MEASURES_AT_ONCE) -> dict[str, list[dict]]:
+    """Every table of the comparison of this date's arrivals with each other and with those of other dates."""
+    engine = plain_engine("rivals")
+    engine.register("arrival", arrivals(list(own)))
+    engine.register("foreign_arrival", arrivals(list(foreign)))
+    deduplicate.compare_rivals(engine, at_once)
+    return {
+        name: sql.rows(engine, f"FROM {name} ORDER BY ALL")
+        for name in ("every_rival", "duplicate_row", "repeated_void")
+    }
 
 
 def duplicates(own, foreign=()) -> list[dict]:
-    given = {
-        "arrival": arrivals(list(own)),
-        "foreign_arrival": arrivals(list(foreign)),
-        "rival": rows_like(RIVAL, rivals(own, foreign)),
-    }
-    return sorted(run("usage/duplicate", given), key=lambda row: (row["raw_line"], row["meter"]))
+    rows = compared(own, foreign)["duplicate_row"]
+    return sorted(rows, key=lambda row: (row["raw_line"], row["meter"]))
 
 
 def classes(own, foreign=()) -> list[str]:
@@ -52,10 +52,12 @@ def again(quantity=1, **fields) -> dict:
 
 
 def test_a_record_that_was_delivered_once_has_no_rival():
-    assert rivals([arrival("k1"), arrival("k1", **EGRESS), arrival("k2", raw_line=2)]) == []
+    rows = [arrival("k1"), arrival("k1", **EGRESS), arrival("k2", raw_line=2)]
+
+    assert not any(compared(rows).values())
 
 
-def test_the_first_delivery_is_first_then_object_then_line():
+def test_the_first_delivery_is_kept_then_object_then_line():
     own = [
         again(raw_line=1, delivered_at=LATER, raw_object_key="a"),
         again(raw_line=2, raw_object_key="b"),
@@ -63,7 +65,9 @@ def test_the_first_delivery_is_first_then_object_then_line():
         again(raw_line=10, raw_object_key="a"),
     ]
 
-    assert lines(rivals(own)) == [(9, 1), (10, 2), (2, 3), (1, 4)]
+    assert {row["kept_line"] for row in duplicates(own)} == {9}
+    assert {row["kept_line"] for row in duplicates([*own[:2], own[3]])} == {10}
+    assert [(row["raw_line"], row["kept_line"]) for row in duplicates(own[:2])] == [(1, 2)]
 
 
 def test_a_rival_may_count_on_another_date_but_strangers_there_do_not_matter():
@@ -72,15 +76,59 @@ def test_a_rival_may_count_on_another_date_but_strangers_there_do_not_matter():
         arrival("k9", raw_line=3),
         arrival("k9", raw_line=4),
     ]
-    found = rivals([arrival("k1")], foreign)
+    found = compared([arrival("k1")], foreign)
 
-    assert [(row["usage_date"], row["nth"]) for row in found] == [(NEXT, 1), (DAY, 2)]
+    assert {row["record_key"] for row in found["every_rival"]} == {key_of("k1")}
+    assert [row["kept_usage_date"] for row in found["duplicate_row"]] == [NEXT]
+
+
+def test_memory_does_not_bound_how_many_repeats_a_day_may_hold(tmp_path):
+    twice = "SELECT * REPLACE (sha256((n // 2)::VARCHAR) AS record_key, n AS raw_line) FROM one, range(150_000) t(n)"
+    with sql.connect(replace(SETTINGS, memory="100MB", scratch=tmp_path)) as engine:
+        engine.register("one", arrivals([arrival()]))
+        engine.execute(f"CREATE TEMP VIEW arrival AS {twice}")
+        engine.execute("CREATE TEMP VIEW foreign_arrival AS FROM arrival LIMIT 0")
+        deduplicate.compare_rivals(engine, at_once=20_000)
+        found = sql.rows(engine, "SELECT class, count(*) AS rows FROM duplicate_row GROUP BY ALL")
+
+    assert found == [{"class": "re_delivery", "rows": 75_000}]
+
+
+def test_a_void_that_repeats_an_identity_is_named_also_on_another_date():
+    first = void("a", raw_line=1)
+    later = [void("b", raw_line=2), void("b", raw_line=3, usage_date=NEXT)]
+
+    for own, foreign in ([first, *later], []), ([], [first, *later]):
+        repeated = compared(own, foreign)["repeated_void"]
+        assert [(row["record_key"], row["raw_line"]) for row in repeated] == [
+            (key_of("v1"), 2),
+            (key_of("v1"), 3),
+        ]
+
+
+def test_compared_in_slices_the_same_repeats_are_found():
+    own = [arrival(f"k{n % 9}", n // 18, raw_line=n) for n in range(36)]
+    own += [void("k1", raw_line=50), void("k2", raw_line=51)]
+    whole, sliced = compared(own), compared(own, at_once=7)
+
+    assert len({row["slice"] for row in sliced["every_rival"]}) > 1
+    assert len(whole["duplicate_row"]) == 28
+    assert sliced["duplicate_row"] == whole["duplicate_row"]
+    assert sliced["repeated_void"] == whole["repeated_void"] != []
 
 
 def test_a_delivery_whose_measures_count_on_two_dates_is_no_repeat():
     own, foreign = [arrival("k1")], [arrival("k1", usage_date=NEXT, **EGRESS)]
 
     assert duplicates(own, foreign) + duplicates(foreign, own) == []
+
+
+def test_a_repeat_whose_measures_count_on_two_dates_is_the_same_record():
+    own, foreign = [arrival("k1"), again()], [arrival("k1", usage_date=NEXT, **EGRESS)]
+    foreign += [again(30, usage_date=NEXT, **EGRESS)]
+    foreign[0]["quantity"] = foreign[1]["quantity"]
+
+    assert classes(own, foreign) == ["re_delivery"]
 
 
 @pytest.mark.parametrize("same", [{}, {"tenant_id": 'O\'Brien\n"x"'}, {"labels": {}}])

@@ -3,18 +3,21 @@
 -- a void that itself repeats an identity (another record came first under it) cancels nothing.
 --
 -- grain:   idempotency_key
--- inputs:  arrival, foreign_arrival, duplicate_row, rival
+-- inputs:  arrival, foreign_arrival, duplicate_row, repeated_void
 
-WITH kept AS (
-    SELECT * FROM arrival
-    ANTI JOIN duplicate_row USING (raw_object_key, raw_line)
-),
-
-voided AS (
+WITH voided AS MATERIALIZED (
     SELECT DISTINCT corrects_key AS record_key
     FROM (FROM arrival UNION ALL FROM foreign_arrival)
-    ANTI JOIN (FROM rival WHERE nth > 1) USING (record_key, raw_object_key, raw_line)
+    ANTI JOIN repeated_void USING (record_key, raw_object_key, raw_line)
     WHERE record_kind = 'void'
+),
+
+-- few of a day: so that not all of it is compared with its repeats
+corrected AS MATERIALIZED (
+    SELECT * FROM arrival
+    WHERE record_kind = 'void'
+        OR record_key IN (FROM voided)
+        OR (record_kind = 'adjust' AND corrects_key IN (FROM voided))
 )
 
 SELECT
@@ -28,7 +31,5 @@ SELECT
     quantity,
     raw_object_key,
     raw_line
-FROM kept
-WHERE record_kind = 'void'
-    OR record_key IN (FROM voided)
-    OR (record_kind = 'adjust' AND corrects_key IN (FROM voided))
+FROM corrected
+ANTI JOIN duplicate_row USING (raw_object_key, raw_line)

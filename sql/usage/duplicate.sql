@@ -1,16 +1,17 @@
 -- Measures of this usage date whose record was delivered before, with the record that is kept in their place.
 --
 -- grain:   idempotency_key x delivery (object and line)
--- inputs:  arrival, foreign_arrival, rival
+-- inputs:  rival, first_delivery
 
-WITH kept AS (
-    SELECT record_key, raw_object_key, raw_line FROM rival WHERE nth = 1
+WITH delivery AS (
+    SELECT record_key, raw_object_key, raw_line, count(*) AS measures FROM rival GROUP BY ALL
 ),
 
-kept_row AS (
-    SELECT every_row.*, count(*) OVER (PARTITION BY every_row.record_key) AS measures
-    FROM (FROM arrival UNION ALL FROM foreign_arrival) every_row
-    JOIN kept USING (record_key, raw_object_key, raw_line)
+kept AS (
+    SELECT rival.*, delivery.measures
+    FROM rival
+    JOIN first_delivery USING (record_key, raw_object_key, raw_line)
+    JOIN delivery USING (record_key, raw_object_key, raw_line)
 ),
 
 measure AS (
@@ -19,7 +20,7 @@ measure AS (
         lost.usage_date,
         CASE
             WHEN same.record_key IS NULL
-                OR same.measures <> count(*) OVER (PARTITION BY lost.record_key, lost.raw_object_key, lost.raw_line)
+                OR same.measures <> delivery.measures
                 OR (lost.record_kind, lost.corrects_key, lost.tenant_id, lost.attribution, lost.billing_account_id,
                     lost.sub_account_id, lost.principal_hash, lost.service_name, lost.resource_id, lost.resource_type,
                     lost.quantity, lost.unit, lost.sample_weight, lost.region_id, lost.labels)
@@ -37,24 +38,25 @@ measure AS (
         lost.unit,
         lost.quantity,
         same.quantity AS kept_quantity,
-        winner.usage_date AS kept_usage_date,
+        first_delivery.usage_date AS kept_usage_date,
         lost.raw_object_key,
         lost.raw_line,
-        winner.raw_object_key AS kept_object_key,
-        winner.raw_line AS kept_line
-    FROM arrival lost
-    JOIN rival ON rival.nth > 1
-        AND rival.record_key = lost.record_key
-        AND rival.raw_object_key = lost.raw_object_key
-        AND rival.raw_line = lost.raw_line
-    JOIN (SELECT * FROM rival WHERE nth = 1) winner ON winner.record_key = lost.record_key
-    LEFT JOIN kept_row same ON same.record_key = lost.record_key AND same.meter = lost.meter
-)
+        first_delivery.raw_object_key AS kept_object_key,
+        first_delivery.raw_line AS kept_line
+    FROM rival lost
+    JOIN first_delivery ON first_delivery.record_key = lost.record_key
+        AND (first_delivery.raw_object_key, first_delivery.raw_line) <> (lost.raw_object_key, lost.raw_line)
+    JOIN delivery ON delivery.record_key = lost.record_key
+        AND delivery.raw_object_key = lost.raw_object_key AND delivery.raw_line = lost.raw_line
+    LEFT JOIN kept same ON same.record_key = lost.record_key AND same.meter = lost.meter
+    WHERE lost.of_this_date
+),
 
 -- a record is a conflict whole, whichever of its measures differs
-SELECT
-    * REPLACE (
-        CASE WHEN bool_or(class = 'conflict') OVER (PARTITION BY record_key, raw_object_key, raw_line)
-            THEN 'conflict' ELSE class END AS class
-    )
+conflict AS (
+    SELECT DISTINCT record_key, raw_object_key, raw_line FROM measure WHERE class = 'conflict'
+)
+
+SELECT measure.* REPLACE (CASE WHEN conflict.record_key IS NULL THEN class ELSE 'conflict' END AS class)
 FROM measure
+LEFT JOIN conflict USING (record_key, raw_object_key, raw_line)
