@@ -78,8 +78,7 @@ def normalize(batch: int, *, params=None) -> dict:
     return replay.normalize(params["stream"], work_area(), batch)
 
 
-# no batch: nothing landed, still a replay
-@task(pool=ENGINE_POOL, trigger_rule=TriggerRule.NONE_FAILED)
+@task(pool=ENGINE_POOL)
 def arrivals(*, params=None) -> list[str]:
     from etl import replay
 

@@ -184,19 +184,18 @@ def _take(
 ) -> list[Delivery]:
     """Ledger rows of one load; where it is accepted, its charges take the place of what it replaces."""
     one = choose.accept(contract, delivery.from_json(load["delivery"]), known)
-    if one.state != LOADED:
-        return [one]
-    old = choose.replaced(contract, one, known)
+    old = choose.taken_back(contract, one, known)
     for gone in old:
         for name in base.partitions(CHARGE.name, x_stream=one.stream, x_delivery=gone.short_id):
             out.remove(CHARGE, name)
         out.remove(DELIVERY_OBJECT, _objects(gone))
-    tables: Changes = load["tables"]
-    out.tables.setdefault(CHARGE.name, {}).update(tables.get(CHARGE.name, {}))
-    rows = pa.Table.from_pylist(load["objects"], DELIVERY_OBJECT.schema)
-    out.add_rows(DELIVERY_OBJECT, rows, {"stream": one.stream, "delivery": one.short_id})
-    sources += load["source"]
-    return [one, *(gone.at(SUPERSEDED, "newer_delivery", one.delivery_id) for gone in old)]
+    if one.state == LOADED:
+        tables: Changes = load["tables"]
+        out.tables.setdefault(CHARGE.name, {}).update(tables.get(CHARGE.name, {}))
+        rows = pa.Table.from_pylist(load["objects"], DELIVERY_OBJECT.schema)
+        out.add_rows(DELIVERY_OBJECT, rows, {"stream": one.stream, "delivery": one.short_id})
+        sources += load["source"]
+    return [*(gone.at(SUPERSEDED, "newer_delivery", one.delivery_id) for gone in old), one]
 
 
 def _objects(one: Delivery) -> str:
@@ -213,7 +212,7 @@ def _months(
     """Months whose charges are added, replaced or removed."""
     names = out.tables.get(CHARGE.name, {})
     periods = sorted({layout.partition_values(name)["x_billing_period"] for name in names})
-    loaded = [one for one in changed if one.state == LOADED]
+    loaded = [one for one in changed if one.state == LOADED] or changed
     cause = f"deliveries {', '.join(sorted(one.delivery_id for one in loaded))}"
     days = contract.discovery.closes_after_days
     return [

@@ -71,6 +71,18 @@ def replaced(
     return [one for one in loaded if one.billing_period == done.billing_period]
 
 
+def taken_back(
+    contract: BillingContract, done: Delivery, known: Iterable[Delivery]
+) -> list[Delivery]:
+    """Deliveries whose rows go: what a loaded one replaces; what lay in the place of a copy, and its own rows from
+    before it was told to be one."""
+    if done.state == LOADED:
+        return replaced(contract, done, known)
+    if done.state == SUPERSEDED and contract.discovery.kind == "append":
+        return [*replaced(contract, done, known), done]
+    return []
+
+
 def _is_settled(contract: BillingContract, before: Delivery, now: Delivery, again: bool) -> bool:
     """What is asked for again is judged again, less what was replaced."""
     if again and before.state != SUPERSEDED:

@@ -17,10 +17,13 @@ from etl.store import Store
 ELSEWHERE = """
     SELECT DISTINCT stream, billing_account_id FROM other_daily
     JOIN (SELECT DISTINCT billing_account_id FROM daily_row) USING (billing_account_id) ORDER BY ALL"""
-# of an export that lands a folder a delivery, what these folders lie in
-TWICE = """
+# of an export that lands a folder a delivery, what these folders lie in, less dates: a month comes in over two months
+TWICE = r"""
     SELECT billing_account_id FROM charge GROUP BY ALL
-    HAVING count(DISTINCT regexp_extract(lower(x_object_key), '^(.*)/[^/]+/[^/]+$', 1)) > 1 ORDER BY ALL"""
+    HAVING count(DISTINCT regexp_replace(
+        regexp_extract(lower(x_object_key), '^(.*)/[^/]+/[^/]+$', 1),
+        '20\d\d([-_/]?\d\d){0,2}|(month|mm|m)=\d+', '', 'g'
+    )) > 1 ORDER BY ALL"""
 GONE = """
     SELECT DISTINCT billing_account_id FROM our_daily
     ANTI JOIN daily_row USING (billing_account_id) ORDER BY ALL"""

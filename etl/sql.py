@@ -46,9 +46,10 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _lent(idle: list[duckdb.DuckDBPyConnection], spill: str) -> duckdb.DuckDBPyConnection | None:
     """An idle engine, unless it has spilled: then it cannot move to another folder."""
-    if not idle:
+    try:
+        engine = idle.pop()
+    except IndexError:
         return None
-    engine = idle.pop()
     try:
         engine.execute(f"SET temp_directory = {privacy.quote(spill)}")
     except duckdb.NotImplementedException:

@@ -243,4 +243,4 @@ def test_a_replay_announces_only_what_it_finished(dags):
     assert tasks["announce"]["upstream"] == ["finish"]
     assert tasks["finish"]["upstream"] == ["build"]
     assert tasks["arrivals"]["upstream"] == ["normalize"]
-    assert tasks["finish"]["trigger_rule"] == tasks["arrivals"]["trigger_rule"] == "none_failed"
+    assert tasks["finish"]["trigger_rule"] == "none_failed"  # or no usage date was touched

@@ -129,6 +129,9 @@ def test_a_repeat_whose_measures_count_on_two_dates_is_the_same_record():
     foreign[0]["quantity"] = foreign[1]["quantity"]
 
     assert classes(own, foreign) == ["re_delivery"]
+    # and one that differs in one of them is a conflict on both
+    foreign[0]["quantity"] = quantity("29")
+    assert classes(own, foreign) == classes(foreign, own) == ["conflict"]
 
 
 @pytest.mark.parametrize("same", [{}, {"tenant_id": 'O\'Brien\n"x"'}, {"labels": {}}])

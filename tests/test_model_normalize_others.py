@@ -178,7 +178,8 @@ def test_a_google_row_without_a_month_is_named():
     ("credits", "problem"),
     [
         ([{"amount": "much"}], "amount_not_a_number:credits"),
-        ([{"amount": -1}, {"amount": 1e300}], "amount_not_a_number:credits"),
+        ([{"amount": -1}, {"amount": 1e300}], "amount_too_large:credits"),
+        ([{"amount": -1}, {"amount": -12345678901.5}], "amount_too_large:credits"),
         ({"amount": -1}, "not_json:credits"),
         ([{"name": "of no amount"}], None),
         (None, None),

@@ -63,6 +63,21 @@ def test_bytes_that_lie_in_two_places_add_their_rows_once(lake):
     ]
 
 
+def test_what_is_overwritten_with_a_copy_takes_its_rows_back(lake):
+    # given two objects of which the second one was wrong
+    lake.land("billing/oci/focus/x/2026/10/20/one.csv", bill(line()), FIRST)
+    lake.land("billing/oci/focus/x/2026/10/20/two.csv", bill(line(BilledCost="9")), FIRST)
+    billing.ingest("oci_focus", "first")
+
+    # when it is overwritten with what the first one holds
+    lake.land("billing/oci/focus/x/2026/10/20/two.csv", bill(line()), SECOND)
+    billing.ingest("oci_focus", "second")
+
+    assert billed(lake) == {"0123": Decimal("1.25")}
+    (moved,) = lake.rows("SELECT billed_difference, cause FROM charge_restatement")
+    assert moved["billed_difference"] == -9 and "two.csv@" in moved["cause"]
+
+
 def test_two_tables_of_one_account_are_not_added(lake):
     # given the standard export, and the detailed one of the same costs
     land_table(lake, "standard", "2026-10-20", ROW)
@@ -72,6 +87,16 @@ def test_two_tables_of_one_account_are_not_added(lake):
     with pytest.raises(SettingError, match="of billing account 01-B lies in two folders"):
         billing.ingest("gcp_billing", "second")
     assert billed(lake) == {"01-B": Decimal("1.25")}
+
+
+@pytest.mark.parametrize("folder", ["{:%Y-%m}", "costs_{:%Y%m}", "year={:%Y}-month={:%m}"])
+def test_the_folders_of_two_months_hold_one_export(lake, folder):
+    # given a month that is still charged for in the next one, as every month is
+    for cost, day in ((1, FIRST), (2, FIRST.replace(month=11, day=2))):
+        land_table(lake, folder.format(day, day), f"{day:%F}", ROW | {"cost": cost})
+    billing.ingest("gcp_billing", "first")
+
+    assert billed(lake) == {"01-B": Decimal(3)}
 
 
 def land_table(lake, table: str, day: str, row: dict) -> None:

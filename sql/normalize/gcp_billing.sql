@@ -67,9 +67,9 @@ SELECT
     CASE
         WHEN month_start IS NULL THEN 'time_not_readable:invoice_month'
         WHEN credits[1] = '{' AND credits <> '{}' THEN 'not_json:credits'  -- a list is what is summed
-        WHEN len(list_filter(
+        ELSE list_transform(list_filter(
             json_extract_string(credits, '$[*].amount'), lambda one: one IS NOT NULL AND wide_amount(one) IS NULL
-        )) > 0 THEN 'amount_not_a_number:credits'
+        ), lambda one: amount_problem(one) || ':credits')[1]
     END AS row_problem,
     map_from_entries(list_filter([
         CASE WHEN cost_at_list IS NULL THEN {'key': 'filled:list_cost', 'value': ''} END,

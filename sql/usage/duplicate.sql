@@ -16,6 +16,7 @@ kept AS (
 
 measure AS (
     SELECT
+        lost.of_this_date,
         lost.stream,
         lost.usage_date,
         CASE
@@ -49,14 +50,15 @@ measure AS (
     JOIN delivery ON delivery.record_key = lost.record_key
         AND delivery.raw_object_key = lost.raw_object_key AND delivery.raw_line = lost.raw_line
     LEFT JOIN kept same ON same.record_key = lost.record_key AND same.meter = lost.meter
-    WHERE lost.of_this_date
 ),
 
--- a record is a conflict whole, whichever of its measures differs
+-- a record is a conflict whole, whichever of its measures differs, also one that counts on another date
 conflict AS (
     SELECT DISTINCT record_key, raw_object_key, raw_line FROM measure WHERE class = 'conflict'
 )
 
-SELECT measure.* REPLACE (CASE WHEN conflict.record_key IS NULL THEN class ELSE 'conflict' END AS class)
+SELECT measure.* EXCLUDE (of_this_date)
+    REPLACE (CASE WHEN conflict.record_key IS NULL THEN class ELSE 'conflict' END AS class)
 FROM measure
 LEFT JOIN conflict USING (record_key, raw_object_key, raw_line)
+WHERE of_this_date
