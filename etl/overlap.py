@@ -28,6 +28,10 @@ GONE = """
     SELECT DISTINCT billing_account_id FROM our_daily
     ANTI JOIN daily_row USING (billing_account_id) ORDER BY ALL"""
 
+UNTIL_THEN = (
+    "until then no month of this contract is loaded, unless it is asked for by name (--period)"
+)
+
 
 def refuse(
     engine: duckdb.DuckDBPyConnection,
@@ -56,7 +60,7 @@ def refuse(
         (GONE, contract.discovery.kind == "replace" and not asked, _gone),
     ):
         if applies and (found := sql.rows(engine, query)):
-            raise SettingError(says(contract.stream, billing_period, **found[0]))
+            raise SettingError(f"{says(contract.stream, billing_period, **found[0])}; {UNTIL_THEN}")
 
 
 def _elsewhere(mine: str, period: str, billing_account_id: str, stream: str) -> str:

@@ -38,15 +38,23 @@ def test_an_account_goes_from_its_month_only_where_the_month_is_asked_for(lake):
     land(lake, "one.csv", bill(line(), line(BillingAccountId="0999")), FIRST)
     billing.ingest("aws_focus", "first")
     land(lake, "other.csv", bill(line(BilledCost="9")), SECOND)
+    november = {
+        "BillingPeriodStart": "2026-11-01T00:00:00Z",
+        "BillingPeriodEnd": "2026-12-01T00:00:00Z",
+    }
+    key = "billing/aws/focus/export/billing_period=2026-11/one.csv"
+    lake.land(key, bill(line(BilledCost="100") | november), SECOND)
 
     # then the other one is not lost with the newer delivery
-    with pytest.raises(SettingError, match="of billing account 0999 is loaded, and the newer"):
+    with pytest.raises(SettingError, match=r"0999 is loaded, and the newer .* until then no month"):
         billing.ingest("aws_focus", "second")
     assert billed(lake) == {"0123": Decimal("1.25"), "0999": Decimal("1.25")}
 
-    # and where the provider did take it away, the month is asked for by name
-    billing.ingest("aws_focus", "third", "2026-10")
-    assert billed(lake) == {"0123": Decimal(9)}
+    # and another month need not wait; where the provider did take it away, the month is asked for by name
+    billing.ingest("aws_focus", "third", "2026-11")
+    assert billed(lake) == {"0123": Decimal("101.25"), "0999": Decimal("1.25")}
+    billing.ingest("aws_focus", "fourth", "2026-10")
+    assert billed(lake) == {"0123": Decimal(109)}
 
 
 def test_bytes_that_lie_in_two_places_add_their_rows_once(lake):
