@@ -66,7 +66,8 @@ def refuse(
 def _elsewhere(mine: str, period: str, billing_account_id: str, stream: str) -> str:
     return (
         f"{mine} {period}: the month of billing account {billing_account_id} is loaded by the contract {stream} "
-        "already, and would count twice: keep one of the two contracts active, or name billing.complements"
+        "already, and would count twice: keep one of the two contracts active; only where each holds a part of the "
+        "month that the other has not, name billing.complements"
     )
 
 
