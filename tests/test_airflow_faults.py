@@ -17,7 +17,6 @@ import pytest
 from deploy.embedded import process, server
 from deploy.embedded.environment import ROOT, environment, keep_secrets
 from deploy.embedded.process import Session
-from sample import generate
 from sample.land import land
 from tests import fault_proxy, test_stack
 from tests.conftest import Lake
@@ -160,12 +159,13 @@ def data(lake: Lake) -> dict[str, str]:
 def test_the_whole_stack_is_killed_in_the_middle_of_a_run_and_started_again(operated, monkeypatch):
     """Scheduler, workers and API server at once: the scheduler that comes after them goes on with their runs."""
     monkeypatch.setattr(test_stack, "RUN_SECONDS", 1800)  # a task that died is missed after minutes
-    days = [str(day) for day in land_sample(operated)]
-    body = {"dag_id": "usage_ingest", "from_date": f"{days[0]}T00:00:00Z"}
-    body |= {"to_date": f"{days[-1]}T00:00:00Z", "reprocess_behavior": "none", "max_active_runs": 2}
+    store = server.running_store(operated.folder, keep_secrets(operated.folder))
+    assert store
+    land(test_stack.SAMPLE, "landing", "", store.client())
+    days = test_stack.LANDED
 
     # given a backfill of which a task is at work, when all of Airflow is killed and started again
-    operated.call("/api/v2/backfills", body)
+    operated.call("/api/v2/backfills", test_stack.asked("none", *days))
     test_stack.wait(lambda: at_work(operated))
     running = json.loads((operated.folder / "up.json").read_text())
     process.end([Session(**one) for one in running["airflow"]])
@@ -173,15 +173,14 @@ def test_the_whole_stack_is_killed_in_the_middle_of_a_run_and_started_again(oper
     operated.log_in("operator")
 
     # then every date is ingested and built
-    test_stack.wait(
-        lambda: done(operated, "usage_ingest", days) and done(operated, "usage_build", days)
-    )
-    test_stack.expect_green(operated, days, times=1)
+    test_stack.wait_until_built(operated, days, {})
+    test_stack.expect_green(operated, days)
     first = operated.release()
-    assert first["pending"] == {}
 
     # and reading all of it again in peace changes nothing
-    test_stack.backfill(operated, days, "completed")
+    before = operated.runs("usage_build")
+    operated.call("/api/v2/backfills", test_stack.asked("completed", *days))
+    test_stack.wait_until_built(operated, days, before)
     assert operated.release() == first
 
 
@@ -198,19 +197,6 @@ def operated(tmp_path) -> Iterator[test_stack.Stack]:
         made.command("down")
 
 
-def land_sample(stack: test_stack.Stack) -> list[date]:
-    made = generate(2, test_stack.FIRST_DAY, 1)
-    store = server.running_store(stack.folder, keep_secrets(stack.folder))
-    assert store
-    land(made, "landing", "", store.client())
-    return made.landed_dates
-
-
 def at_work(stack: test_stack.Stack) -> bool:
     found = stack.call("/api/v2/dags/usage_ingest/dagRuns/~/taskInstances?state=running&limit=100")
     return any(one["task_id"].endswith(".collect") for one in found["task_instances"])
-
-
-def done(stack: test_stack.Stack, dag_id: str, days: list[str]) -> bool:
-    runs = [run for run in stack.runs(dag_id).values() if run[0] in days]
-    return {day for day, _ in runs} == {*days} and {state for _, state in runs} <= test_stack.ENDED
