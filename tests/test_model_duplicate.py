@@ -51,6 +51,35 @@ def again(quantity=1, **fields) -> dict:
     return arrival("k1", quantity, **{"raw_line": 2} | fields)
 
 
+def test_each_model_of_the_comparison_has_its_grain():
+    voids = [void("k1", raw_line=3), void("k2", raw_line=4)]
+    own = [arrival("k1"), again(), again(30, **EGRESS), *voids, arrival("k3", raw_line=5)]
+    engine = plain_engine("models")
+    engine.register("arrival", arrivals(own))
+    engine.register("foreign_arrival", arrivals([]))
+
+    def made(name: str, model: str, **params: int) -> list[dict]:
+        engine.register(name, sql.arrow(engine, model, **params))
+        return sql.rows(engine, f"FROM {name} ORDER BY ALL")
+
+    assert sorted(row["measures"] for row in made("rival_hash", "usage/rival_hash")) == [2, 3]
+    rows = made("rival", "usage/rival", slices=100)
+    assert sorted(row["raw_line"] for row in rows) == [1, 2, 2, 3, 4]
+    assert len({(row["slice"], row["record_key"]) for row in rows}) == 2
+    first = made("first_delivery", "usage/first_delivery")
+    assert [(row["record_key"], row["raw_line"]) for row in first] == [
+        (key_of("k1"), 1),
+        (key_of("v1"), 3),
+    ]
+    lost = made("lost", "usage/duplicate")
+    assert sorted((row["raw_line"], row["meter"]) for row in lost) == [
+        (2, "api_calls"),
+        (2, "bytes"),
+        (4, "void"),
+    ]
+    assert [row["raw_line"] for row in made("void_again", "usage/repeated_void")] == [4]
+
+
 def test_a_record_that_was_delivered_once_has_no_rival():
     rows = [arrival("k1"), arrival("k1", **EGRESS), arrival("k2", raw_line=2)]
 
