@@ -104,6 +104,13 @@ CASE WHEN text[1] NOT IN ('{', '[', '"') OR NOT (regexp_matches(text, pattern) O
 CREATE OR REPLACE MACRO amount_product(price, quantity) AS
 TRY((try_cast(price AS DECIMAL(19,12)) * try_cast(quantity AS DECIMAL(19,12)))::DECIMAL(38,18));
 
+-- part / whole to 12 places, the rest cut off; both to ten places, below 10^8. NULL where the whole is zero.
+CREATE OR REPLACE MACRO amount_ratio(part, whole) AS
+TRY((
+    (part::DECIMAL(18,10) * 10000000000)::HUGEINT * 1000000000000
+    // nullif((whole::DECIMAL(18,10) * 10000000000)::HUGEINT, 0)
+)::DECIMAL(26,0) * 0.000000000001::DECIMAL(12,12));
+
 -- Whether a cost is price x quantity to nine digits, or nine places below 1: every digit of the product counts, NULL where
 -- one is missing. 18 places each make 36, which a decimal has below 100; beyond, the price, at last both, are taken as
 -- nine places and what they leave. Casts to fewer places are what costs: below 100 there is none.

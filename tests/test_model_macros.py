@@ -294,6 +294,24 @@ def test_a_price_times_a_quantity_is_a_decimal_or_nothing(price, quantity, produ
     assert found == (None if product is None else Decimal(product))
 
 
+@pytest.mark.parametrize(
+    ("part", "whole", "ratio"),
+    [
+        ("0.9", "1", "0.9"),
+        ("2", "3", "0.666666666666"),
+        ("-1", "3", "-0.333333333333"),
+        ("99999999", "0.0000000001", None),
+        ("1", "0", None),
+        ("1e8", "1", None),
+        (None, "1", None),
+    ],
+)
+def test_a_ratio_of_amounts_is_a_decimal_of_twelve_places_or_nothing(part, whole, ratio):
+    found = value("amount_ratio(?::DECIMAL(38,18), ?::DECIMAL(38,18))", part, whole)
+
+    assert found == (None if ratio is None else Decimal(ratio))
+
+
 amounts = st.builds(
     lambda digits, places: Decimal(digits).scaleb(-places),
     st.integers(1 - 10**20, 10**20 - 1),

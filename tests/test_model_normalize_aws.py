@@ -18,6 +18,14 @@ AMOUNTS = (
     *("savings_plan_used_commitment", "reservation_effective_cost"),
     "reservation_unused_amortized_upfront_fee_for_billing_period",
     "reservation_unused_recurring_fee",
+    "reservation_net_effective_cost",
+    "reservation_net_unused_amortized_upfront_fee_for_billing_period",
+    "reservation_net_unused_recurring_fee",
+    "savings_plan_net_savings_plan_effective_cost",
+    "savings_plan_amortized_upfront_commitment_for_billing_period",
+    "savings_plan_recurring_commitment_for_billing_period",
+    "savings_plan_net_amortized_upfront_commitment_for_billing_period",
+    "savings_plan_net_recurring_commitment_for_billing_period",
 )
 LINE = {
     **PERIOD,
@@ -155,3 +163,53 @@ def test_what_focus_wants_of_every_line_is_there():
     assert usage["resource_type"] == usage["service_name"]
     frequencies = [row["charge_frequency"] for row in (usage, tax, back)]
     assert frequencies == ["Usage-Based", "One-Time", "Usage-Based"]
+
+
+def discounted(kind: str, cost: str, net: str, **values: str) -> dict:
+    costs = {"line_item_unblended_cost": cost, "line_item_net_unblended_cost": net}
+    arn = PLAN if kind.startswith("SavingsPlan") else RESERVED
+    return (
+        LINE
+        | (arn if kind != "EdpDiscount" else {})
+        | costs
+        | {"line_item_line_item_type": kind}
+        | values
+    )
+
+
+PLAN_HOUR = {
+    "savings_plan_total_commitment_to_date": "1",
+    "savings_plan_used_commitment": "0.9",
+    "savings_plan_amortized_upfront_commitment_for_billing_period": "0.4",
+    "savings_plan_recurring_commitment_for_billing_period": "0.6",
+    "savings_plan_net_amortized_upfront_commitment_for_billing_period": "0.36",
+    "savings_plan_net_recurring_commitment_for_billing_period": "0.54",
+}
+COVERED = {
+    "savings_plan_savings_plan_effective_cost": "0.9",
+    "savings_plan_net_savings_plan_effective_cost": "0.81",
+}
+USED = {"reservation_effective_cost": "0.5", "reservation_net_effective_cost": "0.45"}
+UNUSED = {
+    "reservation_unused_recurring_fee": "0.5",
+    "reservation_net_unused_recurring_fee": "0.45",
+    "reservation_net_unused_amortized_upfront_fee_for_billing_period": "0.09",
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "billed", "effective"),
+    [
+        (discounted("SavingsPlanCoveredUsage", "1.5", "1.35", **COVERED), "0", "0.81"),
+        (discounted("SavingsPlanRecurringFee", "0.6", "0.54", **PLAN_HOUR), "0.54", "0.09"),
+        (discounted("DiscountedUsage", "0", "0", **USED), "0", "0.45"),
+        (discounted("RIFee", "1", "0.9", **UNUSED), "0.9", "0.54"),
+        (discounted("EdpDiscount", "-0.16", "0"), "0", "0"),
+    ],
+)
+def test_with_a_negotiated_discount_every_cost_is_a_net_one(line, billed, effective):
+    row = one(**line)
+
+    assert (row["billed_cost"], row["effective_cost"]) == (Decimal(billed), Decimal(effective))
+    is_derived = line["line_item_line_item_type"] == "SavingsPlanRecurringFee"
+    assert ("derived:effective_cost" in row["x_changes"]) is is_derived

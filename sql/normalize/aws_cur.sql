@@ -1,8 +1,8 @@
 -- Lines of an AWS Cost and Usage Report (2.0 or legacy) -> charges.
 --
--- Costs by line type as AWS documents them (Cost and Usage Report user guide, "Understanding your savings plans",
--- "Understanding your reservations"): a covered line carries what it would have cost on demand and a negation takes
--- it back, so neither is billed; fees are billed, and effective only in their unused part.
+-- Costs by line type as AWS documents them (user guide, "Understanding your savings plans"): what a plan covers carries
+-- its price on demand and a negation takes that back, neither is billed; fees are billed, and effective in their unused
+-- part. Where an account has a negotiated discount all costs are net ones; lines of the discount itself are zero then.
 --
 -- grain:   x_row
 -- inputs:  raw, service_category
@@ -13,23 +13,30 @@ WITH line AS (
         line_item_line_item_type AS type,
         coalesce(line_item_net_unblended_cost, line_item_unblended_cost, 0) AS unblended,
         coalesce(product_name, product ->> 'product_name', line_item_product_code, 'Unknown') AS service,
-        line_item_line_item_type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') AS is_usage
+        line_item_line_item_type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') AS is_usage,
+        coalesce(savings_plan_total_commitment, 0) - coalesce(savings_plan_used_commitment, 0) AS unused_commitment,
+        CASE WHEN line_item_line_item_type = 'SavingsPlanRecurringFee' THEN amount_ratio(
+            list_sum([savings_plan_net_amortized_upfront_commitment, savings_plan_net_recurring_commitment]),
+            list_sum([savings_plan_amortized_upfront_commitment, savings_plan_recurring_commitment])
+        ) END AS net_of_plan
     FROM raw
 ),
 
 costed AS (
     SELECT
-        *,
+        line.*,
+        coalesce(by_name.category, by_code.category) AS known_category,
         CASE WHEN type IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 0 ELSE unblended END AS billed,
         CASE
             WHEN type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') THEN 'Usage'
             WHEN type IN ('Fee', 'RIFee') OR (type LIKE 'SavingsPlan%Fee') THEN 'Purchase'
-            WHEN type = 'Tax' THEN 'Tax'
-            WHEN type = 'Credit' THEN 'Credit'
+            WHEN type IN ('Tax', 'Credit') THEN type
             ELSE 'Adjustment'
         END AS category,
         reservation_arn IS NOT NULL OR savings_plan_arn IS NOT NULL AS is_committed
     FROM line
+    LEFT JOIN service_category by_name ON by_name.service = lower(line.service)
+    LEFT JOIN service_category by_code ON by_code.service = lower(line_item_product_code)
 )
 
 SELECT
@@ -42,64 +49,60 @@ SELECT
     line_item_currency_code AS billing_currency,
     bill_billing_period_start_date AS billing_period_start,
     bill_billing_period_end_date AS billing_period_end,
-    costed.category AS charge_category,
+    category AS charge_category,
     CASE WHEN type = 'Refund' THEN 'Correction' END AS charge_class,
     line_item_line_item_description AS charge_description,
-    CASE
-        WHEN is_usage OR type = 'SavingsPlanNegation' THEN 'Usage-Based'
-        WHEN type IN ('RIFee', 'SavingsPlanRecurringFee') THEN 'Recurring'
-        ELSE 'One-Time'
-    END AS charge_frequency,
+    CASE WHEN is_usage OR type = 'SavingsPlanNegation' THEN 'Usage-Based'
+        WHEN type IN ('RIFee', 'SavingsPlanRecurringFee') THEN 'Recurring' ELSE 'One-Time' END AS charge_frequency,
     line_item_usage_start_date AS charge_period_start,
     line_item_usage_end_date AS charge_period_end,
-    CASE WHEN savings_plan_arn IS NOT NULL THEN 'Spend' WHEN reservation_arn IS NOT NULL THEN 'Usage' END
+    CASE WHEN savings_plan_arn IS NOT NULL THEN 'Spend' WHEN is_committed THEN 'Usage' END
         AS commitment_discount_category,
     coalesce(savings_plan_arn, reservation_arn) AS commitment_discount_id,
     CASE WHEN is_committed AND is_usage THEN 'Used' END AS commitment_discount_status,
-    CASE WHEN savings_plan_arn IS NOT NULL THEN 'Savings Plan' WHEN reservation_arn IS NOT NULL THEN 'Reserved' END
+    CASE WHEN savings_plan_arn IS NOT NULL THEN 'Savings Plan' WHEN is_committed THEN 'Reserved' END
         AS commitment_discount_type,
     CASE WHEN is_usage THEN line_item_usage_amount END AS consumed_quantity,
     CASE WHEN is_usage THEN pricing_unit END AS consumed_unit,
     CASE
         WHEN type = 'SavingsPlanNegation' THEN 0
-        WHEN type = 'DiscountedUsage' THEN coalesce(pricing_public_on_demand_cost, unblended)
-        ELSE unblended
+        WHEN type = 'DiscountedUsage' THEN coalesce(pricing_public_on_demand_cost, unblended) ELSE unblended
     END AS contracted_cost,
     CASE
-        WHEN type = 'SavingsPlanCoveredUsage' THEN coalesce(savings_plan_effective_cost, 0)
-        WHEN type = 'SavingsPlanRecurringFee'
-        THEN coalesce(savings_plan_total_commitment, 0) - coalesce(savings_plan_used_commitment, 0)
+        WHEN type = 'SavingsPlanCoveredUsage'
+        THEN coalesce(savings_plan_net_effective_cost, savings_plan_effective_cost, 0)
+        WHEN type = 'SavingsPlanRecurringFee' AND net_of_plan IS NULL THEN unused_commitment
+        WHEN type = 'SavingsPlanRecurringFee' THEN amount_product(net_of_plan, unused_commitment)
         WHEN type IN ('SavingsPlanUpfrontFee', 'SavingsPlanNegation') THEN 0
-        WHEN type = 'DiscountedUsage' THEN coalesce(reservation_effective_cost, 0)
+        WHEN type = 'DiscountedUsage' THEN coalesce(reservation_net_effective_cost, reservation_effective_cost, 0)
         WHEN type = 'RIFee'
-        THEN coalesce(reservation_unused_amortized_upfront_fee, 0) + coalesce(reservation_unused_recurring_fee, 0)
-        WHEN type = 'Fee' AND reservation_arn IS NOT NULL THEN 0
-        ELSE billed
+        THEN coalesce(reservation_net_unused_amortized_upfront_fee, reservation_unused_amortized_upfront_fee, 0)
+            + coalesce(reservation_net_unused_recurring_fee, reservation_unused_recurring_fee, 0)
+        WHEN type = 'Fee' AND reservation_arn IS NOT NULL THEN 0 ELSE billed
     END AS effective_cost,
     bill_invoice_id AS invoice_id,
     coalesce(bill_invoicing_entity, 'AWS') AS invoice_issuer_name,
     CASE WHEN type = 'SavingsPlanNegation' THEN 0 ELSE coalesce(pricing_public_on_demand_cost, billed) END AS list_cost,
     CASE WHEN is_usage THEN pricing_public_on_demand_rate END AS list_unit_price,
     CASE
-        WHEN costed.category NOT IN ('Usage', 'Purchase') THEN NULL
+        WHEN category NOT IN ('Usage', 'Purchase') THEN NULL
         WHEN is_committed AND is_usage THEN 'Committed'
-        WHEN pricing_term = 'Spot' OR line_item_usage_type LIKE '%SpotUsage%' THEN 'Dynamic'
-        ELSE 'Standard'
+        WHEN pricing_term = 'Spot' OR line_item_usage_type LIKE '%SpotUsage%' THEN 'Dynamic' ELSE 'Standard'
     END AS pricing_category,
-    CASE WHEN costed.category IN ('Usage', 'Purchase') THEN line_item_usage_amount END AS pricing_quantity,
-    CASE WHEN costed.category IN ('Usage', 'Purchase') THEN pricing_unit END AS pricing_unit,
+    CASE WHEN category IN ('Usage', 'Purchase') THEN line_item_usage_amount END AS pricing_quantity,
+    CASE WHEN category IN ('Usage', 'Purchase') THEN pricing_unit END AS pricing_unit,
     'AWS' AS provider_name,
     coalesce(line_item_legal_entity, 'AWS') AS publisher_name,
     product_region_code AS region_id,
     product_region_code AS region_name,
     line_item_resource_id AS resource_id,
-    CASE WHEN line_item_resource_id IS NOT NULL THEN coalesce(product_family, costed.service) END AS resource_type,
-    coalesce(by_name.category, by_code.category, 'Other') AS service_category,
-    costed.service AS service_name,
-    'Other (' || coalesce(by_name.category, by_code.category, 'Other') || ')' AS service_subcategory,
-    CASE WHEN costed.category <> 'Tax' THEN product_sku END AS sku_id,
-    CASE WHEN costed.category <> 'Tax' AND product_sku IS NOT NULL THEN line_item_usage_type END AS sku_meter,
-    CASE WHEN costed.category <> 'Tax' AND product_sku IS NOT NULL THEN pricing_rate_code END AS sku_price_id,
+    CASE WHEN line_item_resource_id IS NOT NULL THEN coalesce(product_family, service) END AS resource_type,
+    coalesce(known_category, 'Other') AS service_category,
+    service AS service_name,
+    'Other (' || coalesce(known_category, 'Other') || ')' AS service_subcategory,
+    CASE WHEN category <> 'Tax' THEN product_sku END AS sku_id,
+    CASE WHEN category <> 'Tax' AND product_sku IS NOT NULL THEN line_item_usage_type END AS sku_meter,
+    CASE WHEN category <> 'Tax' AND product_sku IS NOT NULL THEN pricing_rate_code END AS sku_price_id,
     line_item_usage_account_id AS sub_account_id,
     coalesce(line_item_usage_account_name, line_item_usage_account_id) AS sub_account_name,
     'Account' AS sub_account_type,
@@ -110,11 +113,8 @@ SELECT
     map_from_entries(list_filter([
         CASE WHEN pricing_public_on_demand_cost IS NULL AND type <> 'SavingsPlanNegation'
         THEN {'key': 'filled:list_cost', 'value': ''} END,
-        CASE WHEN coalesce(by_name.category, by_code.category) IS NULL
-        THEN {'key': 'filled:service_category', 'value': ''} END,
-        CASE WHEN line_item_usage_account_name IS NULL
-        THEN {'key': 'filled:sub_account_name', 'value': ''} END
+        CASE WHEN net_of_plan IS NOT NULL THEN {'key': 'derived:effective_cost', 'value': ''} END,
+        CASE WHEN known_category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END,
+        CASE WHEN line_item_usage_account_name IS NULL THEN {'key': 'filled:sub_account_name', 'value': ''} END
     ], lambda one: one IS NOT NULL)) AS x_changes
 FROM costed
-LEFT JOIN service_category by_name ON by_name.service = lower(costed.service)
-LEFT JOIN service_category by_code ON by_code.service = lower(costed.line_item_product_code)
