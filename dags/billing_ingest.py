@@ -8,7 +8,7 @@ validate → publish**; then announces each month that was published as `provide
   the contract's `closes_after_days` is loaded too, and its row in `charge_restatement` is marked closed.
 * **Backfill**: *Trigger* with a month loads its newest delivery again, of one contract or all: to the same release.
 * **If a task fails**: its message says what to do; other lanes go on. Deliveries: `usage-export billing deliveries`.
-* **Alarm**: the last task fails where an export that ran had no complete delivery for its `alarm_after_hours`.
+* **Alarm**: the last task fails where a month was refused, or no complete delivery came for `alarm_after_hours`.
 """
 
 from airflow.sdk import Param, TriggerRule, dag, task, task_group

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from etl import billing_contract, delivery
 from etl.billing_contract import BillingContract
-from etl.delivery import LOADED, SUPERSEDED, Delivery
+from etl.delivery import COMPLETE, LOADED, SUPERSEDED, Delivery
 from etl.store import Store
 
 
@@ -17,7 +17,7 @@ def overdue(
     landing: Store, contracts: Path, contract: BillingContract, known: list[Delivery], now: datetime
 ) -> str | None:
     """Why somebody must look at a contract, given the deliveries that the ledger knows; or None."""
-    complete = [one.submitted_at for one in known if one.state in (LOADED, SUPERSEDED)]
+    complete = [one.submitted_at for one in known if one.state in (COMPLETE, LOADED, SUPERSEDED)]
     in_time = [one.submitted_at for one in known if _is_in_time(contract, one)]
     if complete and not in_time:
         return None

@@ -131,7 +131,7 @@ stream             string      contract
 provider           string      provider, as the contract names it
 billing_period     string      month of the invoice, YYYY-MM; where deliveries append, of their arrival
 delivery_id        string      the provider's own id, or object key and version where it gives none
-state              string      seen, complete, loaded, superseded or rejected
+state              string      seen, complete (and waits for somebody to act), loaded, superseded or rejected
 reason             string?     why it is not loaded, see the list in the data dictionary
 detail             string?     object, column or number that the reason is about
 manifest_key       string?     manifest in landing
@@ -146,6 +146,7 @@ last_day           date?       last UTC day that its rows charge
 schema_version     string      version of the contract that judged it
 unknown_columns    string?     columns that the contract does not name, joined by commas: see x_other_columns
 content_hash       string?     sha256 over its objects' sha256, by which an equal delivery is known
+held_against       string?     where it waits: month, and sha256 of what it was held against; read again once that moves
 """),
 )
 DELIVERY_OBJECT = Table(

@@ -7,7 +7,7 @@ what is loaded. Where deliveries append, each is loaded once; an object that was
 from collections.abc import Iterable
 
 from etl.billing_contract import BillingContract
-from etl.delivery import COMPLETE, LOADED, REJECTED, SUPERSEDED, Delivery, is_settled
+from etl.delivery import COMPLETE, LOADED, SEEN, SUPERSEDED, Delivery, is_settled
 
 
 def choose(
@@ -19,10 +19,10 @@ def choose(
     """(deliveries to load, ledger rows that changed without being loaded). With `billing_period` only of
     that month, and what is loaded of it already is loaded again."""
     of_id = {one.delivery_id: one for one in known}
-    open_ones, changed = [], []
-    for one in found:
-        if billing_period and one.billing_period != billing_period:
-            continue
+    wanted = [one for one in found if billing_period in (None, one.billing_period)]
+    open_ones: list[Delivery] = []
+    changed = _vanished(of_id, wanted, billing_period)
+    for one in wanted:
         before = of_id.get(one.delivery_id)
         if before and _is_settled(contract, before, one, again=billing_period is not None):
             continue
@@ -35,52 +35,18 @@ def choose(
     return _newest(open_ones, list(of_id.values()), changed)
 
 
-def accept(contract: BillingContract, done: Delivery, known: Iterable[Delivery]) -> Delivery:
-    """What becomes of a delivery once its rows were read, given what is loaded of its month."""
-    if done.state != LOADED:
-        return done
-    if contract.discovery.kind == "append":
-        return _unless_copied(done, known)
-    for old in replaced(contract, done, known):
-        if old.content_hash == done.content_hash:
-            return done.at(SUPERSEDED, "same_content", old.delivery_id)
-        if old.rows and not done.rows:
-            return done.at(REJECTED, "empty", f"{old.rows} rows are loaded")
-        if old.last_day and done.last_day and done.last_day < old.last_day:
-            detail = f"ends on {done.last_day}, what is loaded on {old.last_day}"
-            return done.at(REJECTED, "partial_month", detail)
-    return done
-
-
-def _unless_copied(done: Delivery, known: Iterable[Delivery]) -> Delivery:
-    """The bytes of one that is loaded, landed in another place, add nothing."""
-    for other in {one.delivery_id: one for one in known}.values():
-        same = other.content_hash == done.content_hash and other.place != done.place
-        if done.rows and other.state == LOADED and same:
-            return done.at(SUPERSEDED, "same_content", other.delivery_id)
-    return done
-
-
-def replaced(
-    contract: BillingContract, done: Delivery, known: Iterable[Delivery]
+def _vanished(
+    known: dict[str, Delivery], wanted: list[Delivery], billing_period: str | None
 ) -> list[Delivery]:
-    """Loaded deliveries whose rows this one takes the place of."""
-    loaded = [one for one in known if one.state == LOADED and one.delivery_id != done.delivery_id]
-    if contract.discovery.kind == "append":
-        return [one for one in loaded if one.place == done.place]
-    return [one for one in loaded if one.billing_period == done.billing_period]
-
-
-def taken_back(
-    contract: BillingContract, done: Delivery, known: Iterable[Delivery]
-) -> list[Delivery]:
-    """Deliveries whose rows go: what a loaded one replaces; what lay in the place of a copy, and its own rows from
-    before it was told to be one."""
-    if done.state == LOADED:
-        return replaced(contract, done, known)
-    if done.state == SUPERSEDED and contract.discovery.kind == "append":
-        return [*replaced(contract, done, known), done]
-    return []
+    """What was refused, and no longer lies where it lay: nothing waits for it."""
+    there = {one.delivery_id for one in wanted}
+    return [
+        one.at(SEEN, "vanished")
+        for one in known.values()
+        if one.state == COMPLETE
+        and one.delivery_id not in there
+        and billing_period in (None, one.billing_period)
+    ]
 
 
 def _is_settled(contract: BillingContract, before: Delivery, now: Delivery, again: bool) -> bool:

@@ -61,6 +61,8 @@ def _ingest(options: argparse.Namespace) -> int:
     if not done["deliveries"]:
         print(f"{options.stream}: nothing new")
     print(f"release {done['release']}")
+    if done["refused"]:
+        raise SettingError("\n".join(done["refused"]))
     return 0
 
 

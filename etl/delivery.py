@@ -20,8 +20,8 @@ SUPERSEDED, REJECTED = "superseded", "rejected"
 
 
 class Refused(Exception):
-    """A delivery is not loaded: rejected, or seen only as yet. `reason` is its stable code, `detail` names
-    object, row or column."""
+    """A delivery is not loaded: rejected, seen only as yet, or complete and waiting for somebody to act. `reason`
+    is its stable code, `detail` names object, row or column, or says what to do."""
 
     def __init__(self, reason: str, detail: str | None = None, state: str = REJECTED) -> None:
         super().__init__(reason, detail, state)
@@ -51,6 +51,7 @@ class Delivery:
     last_day: date | None = None
     unknown_columns: str | None = None
     content_hash: str | None = None
+    held_against: str | None = None
     parts: tuple[Pinned, ...] = ()
 
     @property

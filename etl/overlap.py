@@ -10,7 +10,7 @@ import duckdb
 from etl import layout, sql, staged
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE_DAILY
-from etl.errors import SettingError
+from etl.delivery import COMPLETE, Refused
 from etl.release import Release
 from etl.store import Store
 
@@ -28,9 +28,7 @@ GONE = """
     SELECT DISTINCT billing_account_id FROM our_daily
     ANTI JOIN daily_row USING (billing_account_id) ORDER BY ALL"""
 
-UNTIL_THEN = (
-    "until then no month of this contract is loaded, unless it is asked for by name (--period)"
-)
+UNTIL_THEN = "until then this month stays as it is"
 
 
 def refuse(
@@ -42,7 +40,7 @@ def refuse(
     asked: bool,
     folder: Path,
 ) -> None:
-    """SettingError that says what to do; `asked`: the month was named by who asked for it."""
+    """Raises Refused, and its detail says what to do; `asked`: the month was named by who asked for it."""
     of_month = {"provider": contract.provider, "billing_period": billing_period}
     held = [
         (layout.partition_values(name)["stream"], entry)
@@ -60,27 +58,35 @@ def refuse(
         (GONE, contract.discovery.kind == "replace" and not asked, _gone),
     ):
         if applies and (found := sql.rows(engine, query)):
-            raise SettingError(f"{says(contract.stream, billing_period, **found[0])}; {UNTIL_THEN}")
+            raise says(contract.stream, billing_period, **found[0])
 
 
-def _elsewhere(mine: str, period: str, billing_account_id: str, stream: str) -> str:
-    return (
+def _elsewhere(mine: str, period: str, billing_account_id: str, stream: str) -> Refused:
+    return Refused(
+        "counted_elsewhere",
         f"{mine} {period}: the month of billing account {billing_account_id} is loaded by the contract {stream} "
         "already, and would count twice: keep one of the two contracts active; only where each holds a part of the "
-        "month that the other has not, name billing.complements"
+        f"month that the other has not, name billing.complements; {UNTIL_THEN}",
+        COMPLETE,
     )
 
 
-def _twice(mine: str, period: str, billing_account_id: str) -> str:
-    return (
+def _twice(mine: str, period: str, billing_account_id: str) -> Refused:
+    return Refused(
+        "two_folders",
         f"{mine} {period}: the month of billing account {billing_account_id} lies in two folders, and would count "
-        "twice: a standard and a detailed export hold the same costs: land one of them, always into one folder"
+        f"twice: a standard and a detailed export hold the same costs: land one of them, always into one "
+        f"folder; {UNTIL_THEN}",
+        COMPLETE,
     )
 
 
-def _gone(mine: str, period: str, billing_account_id: str) -> str:
-    return (
+def _gone(mine: str, period: str, billing_account_id: str) -> Refused:
+    return Refused(
+        "account_gone",
         f"{mine} {period}: the month of billing account {billing_account_id} is loaded, and the newer delivery has "
         "nothing of it: where two exports lie below the contract's path give each a contract of its own; where the "
-        f"account did go, ask for the month by name: usage-export billing ingest {mine} --period {period}"
+        f"account did go, ask for the month by name: usage-export billing ingest {mine} --period {period}; "
+        f"{UNTIL_THEN}",
+        COMPLETE,
     )

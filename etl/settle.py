@@ -5,7 +5,6 @@ sums are held against those of the stage before; where they differ, nothing is p
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from etl import overlap, sql, staged
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE, CHARGE_CONTROL, CHARGE_DAILY, CHARGE_RESTATEMENT
 from etl.errors import OutOfBalance
+from etl.outcome import Month
 from etl.release import Entry, Release
 from etl.settings import Settings
 from etl.staged import Staged
@@ -30,17 +30,6 @@ DAILY = f"""
     FROM daily_row GROUP BY ALL ORDER BY ALL"""
 
 
-@dataclass(frozen=True)
-class Month:
-    """What settles one month: the sums of the text of deliveries that are new in it, and when it moved."""
-
-    billing_period: str
-    source: list[dict]  # delivery, stage, category, currency, rows, source_cost, source_credits
-    cause: str
-    closed: bool
-    asked: bool  # by name, so that an account may go from it
-
-
 def settle(
     settings: Settings,
     lake: Store,
@@ -50,7 +39,8 @@ def settle(
     folder: Path,
     out: Staged,
 ) -> dict:
-    """Stage charge_daily, charge_control and charge_restatement of one month; returns its sums for people."""
+    """Stage charge_daily, charge_control and charge_restatement of one month; returns its sums for people.
+    Raises Refused, with nothing staged, where the month cannot be what its deliveries make of it."""
     mine = {
         "provider": contract.provider,
         "billing_period": month.billing_period,

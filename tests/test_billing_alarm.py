@@ -54,7 +54,8 @@ def test_history_that_is_brought_in_wakes_nobody_and_an_export_that_runs_does(
     ingest(lake, "gcp", SETTLED, cost="much")
     assert not billing.overdue("gcp_focus")
     monkeypatch.setattr(billing, "_now", lambda: NOW + timedelta(hours=36))
-    assert "no complete delivery for 36 hours" in billing.overdue("gcp_focus")
+    (why,) = billing.overdue("gcp_focus")
+    assert "no complete delivery for 36 hours" in why
 
 
 def test_deliveries_that_are_never_complete_are_missed_too(lake, monkeypatch):

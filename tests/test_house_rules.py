@@ -36,6 +36,7 @@ TOPS = {
     "stages",
     "billing",
     "billing_lookup",
+    "billing_months",
     "cli_billing",
     "dictionary_billing",
     "lookup",

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from etl import billing
-from etl.errors import SettingError
+from etl import billing, cli
+from etl.errors import SourceError
 from tests.bills import bill, land, line
 
 FIRST, SECOND = datetime(2026, 10, 20, 6), datetime(2026, 10, 21, 6)
@@ -23,6 +23,12 @@ ROW = {
     "cost_type": "regular",
 }
 
+OF_NOVEMBER = {
+    "BillingPeriodStart": "2026-11-01T00:00:00Z",
+    "BillingPeriodEnd": "2026-12-01T00:00:00Z",
+}
+NOVEMBER = "billing/aws/focus/export/billing_period=2026-11/one.csv"
+
 pytestmark = pytest.mark.usefixtures("quick_judge")
 
 
@@ -33,28 +39,69 @@ def billed(lake) -> dict[str, Decimal]:
     return {row["one"]: row["cost"] for row in found}
 
 
+def states(lake) -> list[tuple]:
+    found = lake.rows("SELECT billing_period, state, reason FROM delivery ORDER BY ALL")
+    return [tuple(one.values()) for one in found]
+
+
 def test_an_account_goes_from_its_month_only_where_the_month_is_asked_for(lake):
-    # given a month of two accounts, and another export of one of them below the same path
+    # given a month of two accounts, and another export of one of them below the same path, beside a good month
     land(lake, "one.csv", bill(line(), line(BillingAccountId="0999")), FIRST)
     billing.ingest("aws_focus", "first")
     land(lake, "other.csv", bill(line(BilledCost="9")), SECOND)
-    november = {
-        "BillingPeriodStart": "2026-11-01T00:00:00Z",
-        "BillingPeriodEnd": "2026-12-01T00:00:00Z",
-    }
-    key = "billing/aws/focus/export/billing_period=2026-11/one.csv"
-    lake.land(key, bill(line(BilledCost="100") | november), SECOND)
+    lake.land(NOVEMBER, bill(line(BilledCost="100") | OF_NOVEMBER), SECOND)
 
-    # then the other one is not lost with the newer delivery
-    with pytest.raises(SettingError, match=r"0999 is loaded, and the newer .* until then no month"):
-        billing.ingest("aws_focus", "second")
-    assert billed(lake) == {"0123": Decimal("1.25"), "0999": Decimal("1.25")}
-
-    # and another month need not wait; where the provider did take it away, the month is asked for by name
-    billing.ingest("aws_focus", "third", "2026-11")
+    # then the other one is not lost with the newer delivery, which waits; the good month is published
+    (why,) = billing.ingest("aws_focus", "second")["refused"]
+    assert "0999 is loaded, and the newer" in why and why.endswith("this month stays as it is")
     assert billed(lake) == {"0123": Decimal("101.25"), "0999": Decimal("1.25")}
-    billing.ingest("aws_focus", "fourth", "2026-10")
+    assert states(lake) == [
+        ("2026-10", "complete", "account_gone"),
+        ("2026-10", "loaded", None),
+        ("2026-11", "loaded", None),
+    ]
+    assert not lake.rows("FROM charge_restatement")
+
+    # and where the provider did take it away, the month is asked for by name
+    assert not billing.ingest("aws_focus", "third", "2026-10")["refused"]
     assert billed(lake) == {"0123": Decimal(109)}
+
+
+def test_a_refused_month_is_told_of_until_it_heals_and_is_published_then(lake, capsys):
+    # given a month that two contracts deliver, and one that only the second delivers
+    land(lake, "one.csv", bill(line()), FIRST)
+    billing.ingest("aws_focus", "first")
+    land_export(lake, "2026-10", bill(line(BilledCost="9")))
+    land_export(lake, "2026-11", bill(line(BilledCost="100") | OF_NOVEMBER))
+    for _ in range(2):  # again, though nothing new came
+        assert cli.main(["billing", "ingest", "aws_focus_export"]) == 1
+        told = capsys.readouterr()
+        assert "2026-10: the month of billing account 0123 is loaded by the contract" in told.err
+    with pytest.raises(SourceError, match="aws_focus_export 2026-10: the month of billing account"):
+        billing.alarm()
+    assert billed(lake) == {"0123": Decimal("101.25")}
+
+    # when the account is no longer in the first one's month
+    land(lake, "two.csv", bill(line(BillingAccountId="0999")), SECOND)
+    billing.ingest("aws_focus", "second", "2026-10")
+
+    # then the next run finds it by itself
+    assert cli.main(["billing", "ingest", "aws_focus_export"]) == 0
+    assert billed(lake) == {"0123": Decimal(109), "0999": Decimal("1.25")}
+    (october,) = lake.rows(
+        "SELECT rows, held_against FROM delivery WHERE reason IS NULL AND "
+        "stream = 'aws_focus_export' AND billing_period = '2026-10'"
+    )
+    assert october == {"rows": 1, "held_against": None}
+
+
+def land_export(lake, month: str, body: bytes, at: datetime = FIRST) -> None:
+    """A delivery of the same provider by another contract."""
+    folder = "billing/aws/focus_export/exports/focus"
+    lake.land(f"{folder}/data/{month}.csv", body, at)
+    files = [f"s3://exports-bucket/exports/focus/data/{month}.csv"]
+    manifest = json.dumps({"executionId": f"{month} {at}", "dataFiles": files}).encode()
+    lake.land(f"{folder}/metadata/billing_period={month}/focus-Manifest.json", manifest, at)
 
 
 def test_bytes_that_lie_in_two_places_add_their_rows_once(lake):
@@ -92,9 +139,30 @@ def test_two_tables_of_one_account_are_not_added(lake):
     billing.ingest("gcp_billing", "first")
     land_table(lake, "resource", "2026-10-20", ROW | {"resource": {"name": "vm"}})
 
-    with pytest.raises(SettingError, match="of billing account 01-B lies in two folders"):
-        billing.ingest("gcp_billing", "second")
-    assert billed(lake) == {"01-B": Decimal("1.25")}
+    land_table(lake, "standard", "2026-10-21", ROW | {"invoice": {"month": "202611"}, "cost": 7})
+
+    # then what touches that month waits, and what does not is published
+    (why,) = billing.ingest("gcp_billing", "second")["refused"]
+    assert "2026-10: the month of billing account 01-B lies in two folders" in why
+    assert billed(lake) == {"01-B": Decimal("8.25")}
+
+    # when the second one is taken away, then nothing waits any more
+    gone = f"{lake.name}/billing/gcp/json/resource/export_date=2026-10-20"
+    for name in ("part.json.gz", "_SUCCESS.json"):
+        lake.client.delete_object(Bucket="landing", Key=f"{gone}/{name}")
+    assert not billing.ingest("gcp_billing", "third")["refused"]
+    assert ("2026-10", "seen", "vanished") in states(lake)
+    assert billed(lake) == {"01-B": Decimal("8.25")}
+
+
+def test_a_month_that_breaks_an_expectation_holds_back_no_other(lake):
+    land(lake, "one.csv", bill(line(), line(BillingCurrency="EUR")), FIRST)
+    lake.land(NOVEMBER, bill(line(BilledCost="100") | OF_NOVEMBER), FIRST)
+
+    (why,) = billing.ingest("aws_focus", "first")["refused"]
+    assert "charge" in why and "2026-10" in why
+    assert billed(lake) == {"0123": Decimal(100)}
+    assert states(lake) == [("2026-10", "complete", "not_valid"), ("2026-11", "loaded", None)]
 
 
 @pytest.mark.parametrize("folder", ["{:%Y-%m}", "costs_{:%Y%m}", "year={:%Y}-month={:%m}"])

@@ -19,6 +19,7 @@ FIRST, SECOND, THIRD = (datetime(2026, 10, day, 6) for day in (20, 21, 22))
 FOLDER = "billing/aws/focus_export/exports/focus"
 MANIFEST = "metadata/billing_period=2026-10/focus-Manifest.json"
 OCI = "billing/oci/focus/x/2026/10/20/one.csv"
+OTHER = "billing/aws/focus/export/billing_period=2026-10/{}.csv"
 GCP = "billing/gcp/json/x/export_date=2026-10-20"
 
 pytestmark = pytest.mark.usefixtures("quick_judge")
@@ -51,6 +52,22 @@ def land_month(lake, run: str, cost: str, at: datetime) -> None:
 
 def billed(lake) -> str:
     return lake.rows("SELECT sum(billed_cost)::DOUBLE::VARCHAR AS cost FROM charge")[0]["cost"]
+
+
+def test_what_waits_for_somebody_is_read_again_only_where_its_month_is_another(lake, landed):
+    # given a month that another contract has loaded
+    lake.land(OTHER.format("one"), bill(line()), FIRST)
+    landed("aws_focus")
+    land_month(lake, "one", "1.5", FIRST)
+    assert "one.csv" in landed("aws_focus_export")
+
+    # then it is not read again until that month moves
+    again = landed("aws_focus_export")
+    assert again.count("one.csv") == 1  # whether it is there, no more
+    lake.land(OTHER.format("two"), bill(line(BilledCost="2")), SECOND)
+    landed("aws_focus")
+    assert landed("aws_focus_export").count("one.csv") == 2
+    assert billed(lake) == "2.0"
 
 
 def test_a_manifest_is_read_again_only_where_it_is_another_or_was_written_again(lake, landed):

@@ -1,0 +1,69 @@
+"""Deliveries that wait: complete, and refused for what else is known of their month, until somebody acts.
+
+Such a delivery is looked at on each run, and read again only where something that it was held against is another.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from etl.billing_contract import BillingContract
+from etl.charge_tables import CHARGE_DAILY
+from etl.delivery import COMPLETE, Delivery, Refused
+from etl.release import Release
+
+
+def waiting(
+    contract: BillingContract, base: Release, chosen: Sequence[Delivery], known: Iterable[Delivery]
+) -> list[Delivery]:
+    """Of the deliveries to load those that would be refused as they were."""
+    of_id = {one.delivery_id: one for one in known}
+    judged = [one.delivery_id for one in chosen]
+    before = [of_id[name] for name in judged if name in of_id]
+    return [
+        one
+        for one in before
+        if one.held_against and one.held_against == _again(contract, base, one, judged)
+    ]
+
+
+def refused(
+    contract: BillingContract,
+    base: Release,
+    billing_period: str,
+    judged: Iterable[str],
+    touching: Iterable[Delivery],
+    why: Refused,
+) -> dict[str, Delivery]:
+    """The ledger rows of deliveries that touch a refused month: none of them is loaded by half."""
+    held = _against(contract, base, billing_period, judged)
+    return {
+        one.delivery_id: replace(one.at(why.state, why.reason, why.detail), held_against=held)
+        for one in touching
+    }
+
+
+def messages(known: Iterable[Delivery]) -> list[str]:
+    """What is to be done for the deliveries of a ledger that wait."""
+    return sorted({one.detail for one in known if one.state == COMPLETE and one.detail})
+
+
+def _again(
+    contract: BillingContract, base: Release, one: Delivery, judged: Iterable[str]
+) -> str | None:
+    billing_period, _, _ = (one.held_against or "").partition(" ")
+    return _against(contract, base, billing_period, judged)
+
+
+def _against(
+    contract: BillingContract, base: Release, billing_period: str, judged: Iterable[str]
+) -> str:
+    """The month, and a hash of all that decides whether it is refused: what a release holds of it, the contract,
+    and the deliveries that add to it together."""
+    of_month = {"provider": contract.provider, "billing_period": billing_period}
+    entries = base.partitions(CHARGE_DAILY.name, **of_month)
+    files = {name: [file["sha256"] for file in entry["files"]] for name, entry in entries.items()}
+    together = sorted(judged) if contract.discovery.kind == "append" else []
+    said = json.dumps([contract.version, contract.complements, together, files], sort_keys=True)
+    return f"{billing_period} {hashlib.sha256(said.encode()).hexdigest()}"

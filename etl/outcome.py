@@ -1,0 +1,159 @@
+"""What becomes of the deliveries that a run has read: ledger rows, charges that come and go, months that move."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from etl import delivery, layout
+from etl.billing_contract import BillingContract
+from etl.charge_tables import CHARGE, DELIVERY_OBJECT
+from etl.delivery import LOADED, REJECTED, SUPERSEDED, Delivery
+from etl.release import Changes, Release
+from etl.staged import Staged
+
+
+@dataclass(frozen=True)
+class Month:
+    """What settles one month: the sums of the text of deliveries that are new in it, and when it moved."""
+
+    billing_period: str
+    source: list[dict]  # delivery, stage, category, currency, rows, source_cost, source_credits
+    cause: str
+    closed: bool
+    asked: bool  # by name, so that an account may go from it
+
+
+@dataclass
+class Outcome:
+    """`touched`: month -> deliveries that this run has read and whose charges come or go in it."""
+
+    changed: list[Delivery] = field(default_factory=list)
+    sources: list[dict] = field(default_factory=list)
+    touched: dict[str, set[str]] = field(default_factory=dict)
+
+    def touching(self, billing_period: str) -> list[Delivery]:
+        names = self.touched[billing_period]
+        return [one for one in self.changed if one.delivery_id in names]
+
+    def months(self, contract: BillingContract, asked: str | None) -> list[Month]:
+        """Months whose charges are added, replaced or removed."""
+        loaded = [one for one in self.changed if one.state == LOADED] or self.changed
+        cause = f"deliveries {', '.join(sorted(one.delivery_id for one in loaded))}"
+        days = contract.discovery.closes_after_days
+        return [
+            Month(
+                period,
+                [_without_period(row) for row in self.sources if row["billing_period"] == period],
+                cause,
+                any(delivery.is_closed(period, one.submitted_at, days) for one in loaded),
+                period == asked,
+            )
+            for period in sorted(self.touched)
+        ]
+
+
+def decide(
+    contract: BillingContract,
+    base: Release,
+    loads: Iterable[dict],
+    known: Iterable[Delivery],
+    set_aside: Iterable[Delivery],
+    refused: Mapping[str, Delivery],
+    out: Staged,
+) -> Outcome:
+    """Take in each delivery in its turn, but for those `refused`: nothing of theirs comes, nothing goes."""
+    done = Outcome(list(set_aside))
+    for load in loads:
+        one = delivery.from_json(load["delivery"])
+        if one.delivery_id in refused:
+            done.changed.append(refused[one.delivery_id])
+        else:
+            _take(contract, base, load, [*known, *done.changed], out, done)
+    return done
+
+
+def _take(
+    contract: BillingContract,
+    base: Release,
+    load: dict,
+    known: list[Delivery],
+    out: Staged,
+    done: Outcome,
+) -> None:
+    """One load; where it is accepted, its charges take the place of what it replaces."""
+    one = accept(contract, delivery.from_json(load["delivery"]), known)
+    old = taken_back(contract, one, known)
+    names = {
+        name
+        for gone in old
+        for name in base.partitions(CHARGE.name, x_stream=one.stream, x_delivery=gone.short_id)
+    }
+    for name in names:
+        out.remove(CHARGE, name)
+    for gone in old:
+        out.remove(DELIVERY_OBJECT, f"stream={gone.stream}/delivery={gone.short_id}")
+    if one.state == LOADED:
+        tables: Changes = load["tables"]
+        out.tables.setdefault(CHARGE.name, {}).update(tables.get(CHARGE.name, {}))
+        names |= tables.get(CHARGE.name, {}).keys()
+        rows = pa.Table.from_pylist(load["objects"], DELIVERY_OBJECT.schema)
+        out.add_rows(DELIVERY_OBJECT, rows, {"stream": one.stream, "delivery": one.short_id})
+        done.sources += load["source"]
+    for name in names:
+        period = layout.partition_values(name)["x_billing_period"]
+        done.touched.setdefault(period, set()).add(one.delivery_id)
+    done.changed += [gone.at(SUPERSEDED, "newer_delivery", one.delivery_id) for gone in old]
+    done.changed.append(one)
+
+
+def accept(contract: BillingContract, done: Delivery, known: Iterable[Delivery]) -> Delivery:
+    """What becomes of a delivery once its rows were read, given what is loaded of its month."""
+    if done.state != LOADED:
+        return done
+    if contract.discovery.kind == "append":
+        return _unless_copied(done, known)
+    for old in replaced(contract, done, known):
+        if old.content_hash == done.content_hash:
+            return done.at(SUPERSEDED, "same_content", old.delivery_id)
+        if old.rows and not done.rows:
+            return done.at(REJECTED, "empty", f"{old.rows} rows are loaded")
+        if old.last_day and done.last_day and done.last_day < old.last_day:
+            detail = f"ends on {done.last_day}, what is loaded on {old.last_day}"
+            return done.at(REJECTED, "partial_month", detail)
+    return done
+
+
+def _unless_copied(done: Delivery, known: Iterable[Delivery]) -> Delivery:
+    """The bytes of one that is loaded, landed in another place, add nothing."""
+    for other in {one.delivery_id: one for one in known}.values():
+        same = other.content_hash == done.content_hash and other.place != done.place
+        if done.rows and other.state == LOADED and same:
+            return done.at(SUPERSEDED, "same_content", other.delivery_id)
+    return done
+
+
+def replaced(
+    contract: BillingContract, done: Delivery, known: Iterable[Delivery]
+) -> list[Delivery]:
+    """Loaded deliveries whose rows this one takes the place of."""
+    loaded = [one for one in known if one.state == LOADED and one.delivery_id != done.delivery_id]
+    if contract.discovery.kind == "append":
+        return [one for one in loaded if one.place == done.place]
+    return [one for one in loaded if one.billing_period == done.billing_period]
+
+
+def taken_back(
+    contract: BillingContract, done: Delivery, known: Iterable[Delivery]
+) -> list[Delivery]:
+    """Deliveries whose rows go: what a loaded one replaces; what lay in the place of a copy, and its own rows from
+    before it was told to be one."""
+    if done.state == LOADED:
+        return replaced(contract, done, known)
+    if done.state == SUPERSEDED and contract.discovery.kind == "append":
+        return [*replaced(contract, done, known), done]
+    return []
+
+
+def _without_period(row: dict) -> dict:
+    return {name: value for name, value in row.items() if name != "billing_period"}
