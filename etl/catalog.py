@@ -4,6 +4,8 @@ The views read `s3://<lake>/…` unless the variable `lake` names another place 
 SET VARIABLE lake = '/path/to/copy'.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +13,7 @@ import duckdb
 
 from etl import settings as environment
 from etl import shapes, sql
+from etl.errors import StoreUnavailable
 from etl.privacy import quote
 from etl.release import Release, files
 from etl.settings import Location
@@ -31,19 +34,40 @@ def views(release: Release, lake: Location) -> str:
 
 def catalog(release: Release, lake: Location, target: Path) -> Path:
     """A DuckDB file that holds the views; needs to reach the lake, because making a view checks it."""
-    with duckdb.connect(str(target), config={"allow_unsigned_extensions": "true"}) as connection:
+    with (
+        _reading(lake),
+        duckdb.connect(str(target), config={"allow_unsigned_extensions": "true"}) as connection,
+    ):
         connect_store(connection)
         connection.execute(views(release, lake))
     return target
 
 
-def open_release(release: Release, lake: Location) -> duckdb.DuckDBPyConnection:
-    """An in-memory connection with the views of a release."""
-    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    connect_store(connection)
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(views(release, lake))
-    return connection
+@contextmanager
+def open_release(release: Release, lake: Location) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory connection with the views of a release; StoreUnavailable also from queries within."""
+    with (
+        _reading(lake),
+        duckdb.connect(config={"allow_unsigned_extensions": "true"}) as connection,
+    ):
+        connect_store(connection)
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(views(release, lake))
+        yield connection
+
+
+@contextmanager
+def _reading(lake: Location) -> Iterator[None]:
+    """DuckDB asks the store by itself: what it says then, as the store's own reads say it."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        said = str(error).partition("\n")[0]
+        if "HTTP" not in said:  # this machine's disk
+            raise
+        raise StoreUnavailable(
+            f"{lake.url()}: object storage did not hand out a file of the release: {said}; run the same again"
+        ) from error
 
 
 def connect_store(connection: duckdb.DuckDBPyConnection) -> None:

@@ -120,6 +120,20 @@ def test_a_fault_that_stays_is_named_publishes_nothing_and_a_rerun_heals_it(
     assert run(behind) == expected
 
 
+def test_views_that_the_store_holds_back_are_told_and_made_by_a_rerun(proxy, behind, expected):
+    """DuckDB makes them, and asks the store by itself."""
+    proxy.faults = [Fault("500", r"GET /lake/.*/quarantine/", OFTEN)]
+
+    with pytest.raises(StoreUnavailable, match=r"quarantine/.*run the same again"):
+        run(behind)
+    with pytest.raises(StoreUnavailable, match="quarantine/"):
+        behind.rows("SELECT count(*) AS n FROM quarantine")
+
+    proxy.faults = []
+    assert run(behind) == expected
+    assert behind.rows("SELECT count(*) AS n FROM quarantine")
+
+
 @pytest.mark.parametrize("place", ["usage_arrival/", "_work/", "_release/0000000001.json"])
 def test_bytes_that_stay_wrong_are_never_used_and_the_object_is_named(lake, place):
     # given what a disk did to one object of the lake
