@@ -17,7 +17,10 @@ def overdue(
     landing: Store, contracts: Path, contract: BillingContract, known: list[Delivery], now: datetime
 ) -> str | None:
     """Why somebody must look at a contract, given the deliveries that the ledger knows; or None."""
-    complete = [one.submitted_at for one in known if one.state in (COMPLETE, LOADED, SUPERSEDED)]
+    came = [one for one in known if one.state in (COMPLETE, LOADED, SUPERSEDED)]
+    if came and max(came, key=lambda one: one.submitted_at).reason == "taken_over":
+        return None  # its successor is watched
+    complete = [one.submitted_at for one in came]
     in_time = [one.submitted_at for one in known if _is_in_time(contract, one)]
     if complete and not in_time:
         return None

@@ -19,6 +19,7 @@ from etl import (
     layout,
     release,
     settings,
+    succession,
 )
 from etl import load as loading
 from etl import publish as publication
@@ -40,12 +41,14 @@ def streams() -> list[str]:
 def deliver(stream: str, run: str, billing_period: str | None = None) -> dict:
     """Find deliveries, judge each, and plan which to load."""
     work, contract = _begin(stream, run)
+    succession.refuse_wrong(work.settings.contracts, contract)
     base = release.latest(work.lake)
     with work.scratch() as folder:
         known = delivery.ledger(work.settings, work.lake, base, stream, folder)
     settled = [] if billing_period else known  # what is asked for again is looked at again
     found = discover.discover(work.landing, contract, settled, _now())
-    chosen, changed = choose.choose(contract, found, known, billing_period)
+    taken_over = succession.taken_over(work.settings.contracts, contract, base)
+    chosen, changed = choose.choose(contract, found, known, billing_period, taken_over)
     waiting = [] if billing_period else held.waiting(contract, base, chosen, known)
     names = {one.delivery_id for one in waiting}
     loads = [one for one in chosen if one.delivery_id not in names]
@@ -109,7 +112,9 @@ def publish(stream: str, run: str) -> dict:
     as partitions of the asset: provider/YYYY-MM."""
     work, contract = _begin(stream, run)
     plan = work.load("validated.json")
-    done = publication.publish_charges(work.lake, plan["base"], run, plan["tables"], _now())
+    done = publication.publish_charges(
+        work.settings, work.lake, contract, plan["base"], run, plan["tables"], _now()
+    )
     names = map(layout.partition_values, plan["tables"].get(CHARGE_DAILY.name, {}))
     months = {f"{contract.provider}/{one['billing_period']}" for one in names}
     return {"release": done.number, "months": sorted(months)}

@@ -120,6 +120,7 @@ class BillingContract(Document):
         None  # the provider's name of this view of its bill; SQL sees it as x_dataset
     )
     complements: str | None = None  # stream that holds the other part of the same bill
+    succeeds: str | None = None  # stream whose months this export takes over as it delivers them
 
     @model_validator(mode="after")
     def _consistent(self) -> "BillingContract":

@@ -75,7 +75,15 @@ def diff(provider: str, billing_period: str, first: int, last: int | None) -> li
     with TemporaryDirectory(dir=env.scratch) as folder, sql.connect(env) as engine:
         for view, entries in zip(("published_charge", "charge"), held, strict=True):
             staged.give(engine, lake, view, CHARGE.name, entries, Path(folder) / view)
-        sql.create(engine, "moved", "charge/charge_restatement", replaced=first, closed=0, cause="")
+        sql.create(
+            engine,
+            "moved",
+            "charge/charge_restatement",
+            stream="",
+            replaced=first,
+            closed=0,
+            cause="",
+        )
         return sql.rows(engine, "FROM moved ORDER BY ALL")
 
 

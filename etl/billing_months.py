@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl import delivery, held, layout, outcome
+from etl import delivery, held, layout, outcome, succession
 from etl import settle as settlement
 from etl import validate as validation
 from etl.billing_contract import BillingContract
@@ -47,13 +47,15 @@ def settle(
             one.as_landed(found.get(one.delivery_id, one))
             for one in delivery.ledger(work.settings, work.lake, base, contract.stream, folder)
         ]
+        for stream in succession.predecessors(work.settings.contracts, contract):
+            known += delivery.ledger(work.settings, work.lake, base, stream, folder / stream)
         out = work.staged(folder)
         done, sums = _settle(work, contract, base, plan, known, unfit, folder, out)
-        ledger = list({one.delivery_id: one for one in [*known, *done.changed]}.values())
-        if done.changed:
-            out.add_rows(DELIVERY, delivery.table(ledger), {"stream": contract.stream})
+        for stream in sorted({one.stream for one in done.changed}):
+            rows = _ledger(stream, known, done)
+            out.add_rows(DELIVERY, delivery.table(rows), {"stream": stream})
     work.save({"base": plan["base"], "tables": out.tables}, "settled.json")
-    return Settled(done.changed, ledger, sums)
+    return Settled(done.changed, _ledger(contract.stream, known, done), sums)
 
 
 def validate(
@@ -71,6 +73,11 @@ def validate(
             return results, again
         unfit |= found
         again = settle(work, contract, unfit)
+
+
+def _ledger(stream: str, known: Iterable[Delivery], done: Outcome) -> list[Delivery]:
+    rows = (one for one in [*known, *done.changed] if one.stream == stream)
+    return list({one.delivery_id: one for one in rows}.values())
 
 
 def _settle(

@@ -4,7 +4,8 @@ A month is replaced whole by its newest complete delivery; an older, partial, em
 what is loaded. Where deliveries append, each is loaded once; an object that was replaced takes its rows back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from etl.billing_contract import BillingContract
 from etl.delivery import COMPLETE, LOADED, SEEN, SUPERSEDED, Delivery, is_settled
@@ -15,9 +16,10 @@ def choose(
     found: Iterable[Delivery],
     known: Iterable[Delivery],
     billing_period: str | None = None,
+    taken_over: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[list[Delivery], list[Delivery]]:
     """(deliveries to load, ledger rows that changed without being loaded). With `billing_period` only of
-    that month, and what is loaded of it already is loaded again."""
+    that month, and what is loaded of it already is loaded again. `taken_over`: month -> contract that has it now."""
     of_id = {one.delivery_id: one for one in known}
     wanted = [one for one in found if billing_period in (None, one.billing_period)]
     open_ones: list[Delivery] = []
@@ -26,7 +28,9 @@ def choose(
         before = of_id.get(one.delivery_id)
         if before and _is_settled(contract, before, one, again=billing_period is not None):
             continue
-        if one.state == COMPLETE:
+        if one.state == COMPLETE and one.billing_period in taken_over:
+            changed.append(one.at(SUPERSEDED, "taken_over", taken_over[one.billing_period]))
+        elif one.state == COMPLETE:
             open_ones.append(one)
         elif before is None or (one.state, one.detail) != (before.state, before.detail):
             changed.append(one)

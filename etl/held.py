@@ -65,5 +65,6 @@ def _against(
     entries = base.partitions(CHARGE_DAILY.name, **of_month)
     files = {name: [file["sha256"] for file in entry["files"]] for name, entry in entries.items()}
     together = sorted(judged) if contract.discovery.kind == "append" else []
-    said = json.dumps([contract.version, contract.complements, together, files], sort_keys=True)
+    told = [contract.version, contract.complements, contract.succeeds]
+    said = json.dumps([told, together, files], sort_keys=True)
     return f"{billing_period} {hashlib.sha256(said.encode()).hexdigest()}"

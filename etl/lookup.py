@@ -20,6 +20,7 @@ from etl import (
     sql,
     staged,
     statement_page,
+    succession,
 )
 from etl import statement as statements
 from etl import statement_text as text
@@ -49,6 +50,7 @@ def check_billing_contract(stream: str) -> str:
     """The active version of a billing contract, checked the same way."""
     env = settings.without_store()
     found = billing_contract.load(env.contracts, stream)
+    succession.refuse_wrong(env.contracts, found)
     with sql.connect(env) as engine:
         charge_map.check(engine, found)
     return found.version

@@ -22,12 +22,14 @@ class Month:
     cause: str
     closed: bool
     asked: bool  # by name, so that an account may go from it
+    old_streams: tuple[str, ...] = ()  # contracts that hold it, and of which this one takes it over
 
 
 @dataclass
 class Outcome:
     """`touched`: month -> deliveries that this run has read and whose charges come or go in it."""
 
+    stream: str
     changed: list[Delivery] = field(default_factory=list)
     sources: list[dict] = field(default_factory=list)
     touched: dict[str, set[str]] = field(default_factory=dict)
@@ -48,9 +50,15 @@ class Outcome:
                 cause,
                 any(delivery.is_closed(period, one.submitted_at, days) for one in loaded),
                 period == asked,
+                self._taken_over(period),
             )
             for period in sorted(self.touched)
         ]
+
+    def _taken_over(self, billing_period: str) -> tuple[str, ...]:
+        gone = (one for one in self.changed if one.reason == "taken_over")
+        old = {one.stream for one in gone if one.billing_period == billing_period}
+        return tuple(sorted(old - {self.stream}))
 
 
 def decide(
@@ -62,8 +70,9 @@ def decide(
     refused: Mapping[str, Delivery],
     out: Staged,
 ) -> Outcome:
-    """Take in each delivery in its turn, but for those `refused`: nothing of theirs comes, nothing goes."""
-    done = Outcome(list(set_aside))
+    """Take in each delivery in its turn, but for those `refused`: nothing of theirs comes, nothing goes. `known`
+    are the ledgers of this contract and of those that it takes over from."""
+    done = Outcome(contract.stream, list(set_aside))
     for load in loads:
         one = delivery.from_json(load["delivery"])
         if one.delivery_id in refused:
@@ -87,7 +96,7 @@ def _take(
     names = {
         name
         for gone in old
-        for name in base.partitions(CHARGE.name, x_stream=one.stream, x_delivery=gone.short_id)
+        for name in base.partitions(CHARGE.name, x_stream=gone.stream, x_delivery=gone.short_id)
     }
     for name in names:
         out.remove(CHARGE, name)
@@ -103,18 +112,25 @@ def _take(
     for name in names:
         period = layout.partition_values(name)["x_billing_period"]
         done.touched.setdefault(period, set()).add(one.delivery_id)
-    done.changed += [gone.at(SUPERSEDED, "newer_delivery", one.delivery_id) for gone in old]
+    done.changed += [_superseded(gone, one) for gone in old]
     done.changed.append(one)
 
 
+def _superseded(gone: Delivery, by: Delivery) -> Delivery:
+    if gone.stream == by.stream:
+        return gone.at(SUPERSEDED, "newer_delivery", by.delivery_id)
+    return gone.at(SUPERSEDED, "taken_over", f"{by.stream} {by.delivery_id}")
+
+
 def accept(contract: BillingContract, done: Delivery, known: Iterable[Delivery]) -> Delivery:
-    """What becomes of a delivery once its rows were read, given what is loaded of its month."""
+    """What becomes of a delivery once its rows were read, given what is loaded of its month, be it by a contract
+    that this one takes over from."""
     if done.state != LOADED:
         return done
     if contract.discovery.kind == "append":
         return _unless_copied(done, known)
     for old in replaced(contract, done, known):
-        if old.content_hash == done.content_hash:
+        if (old.stream, old.content_hash) == (done.stream, done.content_hash):
             return done.at(SUPERSEDED, "same_content", old.delivery_id)
         if old.rows and not done.rows:
             return done.at(REJECTED, "empty", f"{old.rows} rows are loaded")
@@ -137,7 +153,9 @@ def replaced(
     contract: BillingContract, done: Delivery, known: Iterable[Delivery]
 ) -> list[Delivery]:
     """Loaded deliveries whose rows this one takes the place of."""
-    loaded = [one for one in known if one.state == LOADED and one.delivery_id != done.delivery_id]
+    mine = (done.stream, done.delivery_id)
+    others = [one for one in known if (one.stream, one.delivery_id) != mine]
+    loaded = [one for one in others if one.state == LOADED]
     if contract.discovery.kind == "append":
         return [one for one in loaded if one.place == done.place]
     return [one for one in loaded if one.billing_period == done.billing_period]

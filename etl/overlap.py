@@ -3,6 +3,7 @@
 Bound are the month's charges (`charge`) and their daily costs (`daily_row`) as they would be published.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,9 @@ from etl import layout, sql, staged
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE_DAILY
 from etl.delivery import COMPLETE, Refused
-from etl.release import Release
+from etl.outcome import Month
+from etl.release import Changes, Entry, Release, same
+from etl.settings import Settings
 from etl.store import Store
 
 ELSEWHERE = """
@@ -36,37 +39,78 @@ def refuse(
     lake: Store,
     contract: BillingContract,
     base: Release,
-    billing_period: str,
-    asked: bool,
+    month: Month,
     folder: Path,
 ) -> None:
-    """Raises Refused, and its detail says what to do; `asked`: the month was named by who asked for it."""
-    of_month = {"provider": contract.provider, "billing_period": billing_period}
-    held = [
-        (layout.partition_values(name)["stream"], entry)
-        for name, entry in base.partitions(CHARGE_DAILY.name, **of_month).items()
-    ]
-    mine = {contract.stream, contract.complements}
-    for view, entries in (
-        ("other_daily", [entry for stream, entry in held if stream not in mine]),
-        ("our_daily", [entry for stream, entry in held if stream == contract.stream]),
-    ):
+    """Raises Refused, and its detail says what to do."""
+    ours = {contract.stream, *month.old_streams}
+    held = _of_month(base, contract, month.billing_period)
+    others = others_of_month(contract, base, month.billing_period, month.old_streams)
+    mine = [entry for name, entry in held.items() if _stream(name) in ours]
+    for view, entries in (("other_daily", [*others.values()]), ("our_daily", mine)):
         staged.give(engine, lake, view, CHARGE_DAILY.name, entries, folder / view)
     for query, applies, says in (
         (ELSEWHERE, True, _elsewhere),
         (TWICE, contract.discovery.marker is not None, _twice),
-        (GONE, contract.discovery.kind == "replace" and not asked, _gone),
+        (GONE, contract.discovery.kind == "replace" and not month.asked, _gone),
     ):
         if applies and (found := sql.rows(engine, query)):
-            raise says(contract.stream, billing_period, **found[0])
+            raise says(contract.stream, month.billing_period, **found[0])
+
+
+def shared(
+    settings: Settings,
+    lake: Store,
+    contract: BillingContract,
+    seen: Release,
+    newest: Release,
+    tables: Changes,
+    folder: Path,
+) -> str | None:
+    """A partition that came after `seen`, by another contract, and holds an account of a month as it would be
+    published: that month is to be judged again."""
+    for name, entry in tables.get(CHARGE_DAILY.name, {}).items():
+        if entry is None:
+            continue
+        period = layout.partition_values(name)["billing_period"]
+        others = others_of_month(contract, newest, period)
+        live = seen.partitions(CHARGE_DAILY.name)
+        came = {one: e for one, e in others.items() if not same(live.get(one), e)}
+        if not came:
+            continue
+        with sql.connect(settings) as engine:
+            for view, entries in (("other_daily", [*came.values()]), ("daily_row", [entry])):
+                staged.give(engine, lake, view, CHARGE_DAILY.name, entries, folder / period / view)
+            if found := sql.rows(engine, ELSEWHERE):
+                return next(one for one in came if _stream(one) == found[0]["stream"])
+    return None
+
+
+def others_of_month(
+    contract: BillingContract, base: Release, billing_period: str, old: Iterable[str] = ()
+) -> dict[str, Entry]:
+    """What contracts hold of a month whose costs are not to be ours too."""
+    mine = {contract.stream, contract.complements, *old}
+    held = _of_month(base, contract, billing_period)
+    return {name: entry for name, entry in held.items() if _stream(name) not in mine}
+
+
+def _of_month(base: Release, contract: BillingContract, billing_period: str) -> dict[str, Entry]:
+    of_month = {"provider": contract.provider, "billing_period": billing_period}
+    return base.partitions(CHARGE_DAILY.name, **of_month)
+
+
+def _stream(name: str) -> str:
+    return layout.partition_values(name)["stream"]
 
 
 def _elsewhere(mine: str, period: str, billing_account_id: str, stream: str) -> Refused:
     return Refused(
         "counted_elsewhere",
         f"{mine} {period}: the month of billing account {billing_account_id} is loaded by the contract {stream} "
-        "already, and would count twice: keep one of the two contracts active; only where each holds a part of the "
-        f"month that the other has not, name billing.complements; {UNTIL_THEN}",
+        "already, and would count twice: keep one of the two contracts active; where this one takes over from the "
+        "other, name billing.succeeds; only where each holds a part of the month that the other has not, "
+        f"billing.complements; {UNTIL_THEN}",
         COMPLETE,
     )
 

@@ -4,10 +4,11 @@ import tempfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from etl import catalog, difference, layout, sql, staged
+from etl import catalog, difference, layout, overlap, sql, staged
+from etl.billing_contract import BillingContract
 from etl.contract import Contract
 from etl.errors import StaleInput
-from etl.release import Change, Changes, Entry, Release, advance, latest
+from etl.release import Change, Changes, Entry, Release, advance, latest, load
 from etl.release import publish as commit
 from etl.settings import Settings
 from etl.store import Store
@@ -79,12 +80,29 @@ def publish_replay(
     raise StaleInput(f"{stream}: {ATTEMPTS} other publishers were faster: run again")
 
 
-def publish_charges(lake: Store, base: int, run: str, tables: Changes, now: datetime) -> Release:
-    """Publish months, ledgers and control totals of one billing contract."""
-    release = commit(lake, Change(run, base, tables), now)
-    assert release is not None
-    follow(lake, release)
-    return release
+def publish_charges(
+    settings: Settings,
+    lake: Store,
+    contract: BillingContract,
+    base: int,
+    run: str,
+    tables: Changes,
+    now: datetime,
+) -> Release:
+    """Publish months, ledgers and control totals of one billing contract.
+
+    Raises StaleInput also where another contract has published an account of one of the months since `base`.
+    """
+    for _ in range(ATTEMPTS):
+        newest = latest(lake)
+        if newest.number != base:
+            _refuse_shared(settings, lake, contract, load(lake, base), newest, tables)
+        # judged against `newest`, committed only on top of it: two contracts cannot miss each other's month
+        release = commit(lake, Change(run, base, tables), now, only_after=newest.number)
+        if release is not None:
+            follow(lake, release)
+            return release
+    raise StaleInput(f"{contract.stream}: {ATTEMPTS} other publishers were faster: run again")
 
 
 def follow(lake: Store, release: Release) -> None:
@@ -102,6 +120,23 @@ def follow(lake: Store, release: Release) -> None:
         path = catalog.catalog(release, lake.location, Path(folder) / "catalog.duckdb")
         advance(lake, layout.CATALOG, path.read_bytes(), release.number)
     advance(lake, layout.VIEWS, catalog.views(release, lake.location).encode(), release.number)
+
+
+def _refuse_shared(
+    settings: Settings,
+    lake: Store,
+    contract: BillingContract,
+    seen: Release,
+    newest: Release,
+    tables: Changes,
+) -> None:
+    with tempfile.TemporaryDirectory(dir=settings.scratch) as scratch:
+        name = overlap.shared(settings, lake, contract, seen, newest, tables, Path(scratch))
+    if name:
+        raise StaleInput(
+            f"{name} was published after this run had read release {seen.number}, and holds an account of "
+            f"{contract.stream} in the same month: run again from its first stage"
+        )
 
 
 def _touched(

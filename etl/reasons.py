@@ -91,6 +91,7 @@ DELIVERY = {
     "account_gone": "complete: It has nothing of an account whose month is loaded.",
     "not_valid": "complete: Its month breaks an expectation of a published table.",
     "vanished": "seen: It no longer lies in landing, and was never loaded.",
+    "taken_over": "superseded: Another contract, which takes over from this one, has loaded the month.",
     "missing_column": "rejected: A column that the contract requires is not there.",
     "repeated_column": "rejected: Two columns have the same name.",
     "too_many_columns": "rejected: It has more columns than the contract allows.",

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import overlap, sql, staged
+from etl import layout, overlap, sql, staged
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE, CHARGE_CONTROL, CHARGE_DAILY, CHARGE_RESTATEMENT
 from etl.errors import OutOfBalance
@@ -52,7 +52,10 @@ def settle(
         engine.execute(
             f"CREATE OR REPLACE TEMP TABLE daily_row AS {sql.model('charge/charge_daily')}"
         )
-        overlap.refuse(engine, lake, contract, base, month.billing_period, month.asked, folder)
+        overlap.refuse(engine, lake, contract, base, month, folder)
+        for stream in month.old_streams:
+            for table in (CHARGE_DAILY, CHARGE_CONTROL):
+                out.remove(table, layout.partition(mine | {"stream": stream}))
         inputs = tuple(file["sha256"] for entry in charges.values() for file in entry["files"])
         out.add(engine, CHARGE_DAILY, "FROM daily_row", mine, inputs)
         controls = _controls(engine, lake, contract, base, month, mine, folder)
@@ -177,10 +180,12 @@ def _restate(
     out: Staged,
 ) -> None:
     """A published month never moves in silence."""
-    old = base.partitions(
-        CHARGE.name, x_billing_period=month.billing_period, x_stream=contract.stream
-    )
-    daily = base.partitions(CHARGE_DAILY.name, **mine)
+    old: dict[str, Entry] = {}
+    daily: dict[str, Entry] = {}
+    for stream in (contract.stream, *month.old_streams):
+        of_month = {"x_billing_period": month.billing_period, "x_stream": stream}
+        old |= base.partitions(CHARGE.name, **of_month)
+        daily |= base.partitions(CHARGE_DAILY.name, **mine | {"stream": stream})
     if not old:
         return
     replaced = max(entry["since"] for entry in (daily or old).values())
@@ -189,6 +194,7 @@ def _restate(
         engine,
         "restated",
         "charge/charge_restatement",
+        stream=contract.stream,
         replaced=replaced,
         closed=int(month.closed),
         cause=month.cause,

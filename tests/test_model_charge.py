@@ -44,7 +44,14 @@ def daily(*rows: dict) -> list[dict]:
 
 def restated(old: list[dict], new: list[dict]) -> list[dict]:
     given = {"charge": charges(*new), "published_charge": charges(*old)}
-    return run("charge/charge_restatement", given, replaced=3, closed=0, cause="delivery d2")
+    return run(
+        "charge/charge_restatement",
+        given,
+        stream="aws_focus",
+        replaced=3,
+        closed=0,
+        cause="delivery d2",
+    )
 
 
 def test_lines_of_one_day_and_product_are_summed_exactly():

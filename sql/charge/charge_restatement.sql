@@ -4,17 +4,18 @@
 -- grain:   provider, billing_period, stream, charge_date, billing_account_id, sub_account_id, service_name,
 --          billing_currency
 -- inputs:  charge, published_charge
--- params:  replaced (release of the published costs), closed (1 or 0), cause
+-- params:  stream (contract that holds the month now), replaced (release of the published costs),
+--          closed (1 or 0), cause
 
 WITH place AS (
     SELECT
-        x_provider AS provider, x_billing_period AS billing_period, x_stream AS stream,
+        x_provider AS provider, x_billing_period AS billing_period,
         charge_period_start::DATE AS charge_date, billing_account_id, sub_account_id, service_name,
         billing_currency, x_row_key, x_delivery, billed_cost, effective_cost, 1 AS is_new
     FROM charge
     UNION ALL
     SELECT
-        x_provider, x_billing_period, x_stream, charge_period_start::DATE, billing_account_id,
+        x_provider, x_billing_period, charge_period_start::DATE, billing_account_id,
         sub_account_id, service_name, billing_currency, x_row_key, x_delivery, billed_cost,
         effective_cost, 0
     FROM published_charge
@@ -23,7 +24,7 @@ WITH place AS (
 -- one row a key: where a key stands several times on one side, its lines are counted together
 keyed AS (
     SELECT
-        provider, billing_period, stream, charge_date, billing_account_id, sub_account_id, service_name,
+        provider, billing_period, charge_date, billing_account_id, sub_account_id, service_name,
         billing_currency,
         coalesce(x_row_key, '') AS row_key,
         x_row_key IS NOT NULL AS has_key,
@@ -38,7 +39,7 @@ keyed AS (
 )
 
 SELECT
-    provider, billing_period, stream, $replaced AS replaced, charge_date, billing_account_id,
+    provider, billing_period, $stream AS stream, $replaced AS replaced, charge_date, billing_account_id,
     sub_account_id, service_name, billing_currency,
     sum(old_billed_cost)::DECIMAL(38,18) AS old_billed_cost,
     sum(new_billed_cost)::DECIMAL(38,18) AS new_billed_cost,
