@@ -20,13 +20,15 @@ from etl.store import Store
 ELSEWHERE = """
     SELECT DISTINCT stream, billing_account_id FROM other_daily
     JOIN (SELECT DISTINCT billing_account_id FROM daily_row) USING (billing_account_id) ORDER BY ALL"""
-# of an export that lands a folder a delivery, what these folders lie in, less dates: a month comes in over two months
+# what the objects of an export lie in, less dates: a month comes in over two months
 TWICE = r"""
     SELECT billing_account_id FROM charge GROUP BY ALL
-    HAVING count(DISTINCT regexp_replace(
-        regexp_extract(lower(x_object_key), '^(.*)/[^/]+/[^/]+$', 1),
-        '20\d\d([-_/]?\d\d){0,2}|(month|mm|m)=\d+', '', 'g'
-    )) > 1 ORDER BY ALL"""
+    HAVING count(DISTINCT trim(regexp_replace(
+        regexp_extract(lower(x_object_key), $place, 1),
+        '/?(20\d\d([-_/t]?\d\d){0,5}z?|(month|mm|m|\bday|\bdd|\bd|\bhour|\bhh|\bh)=\d+)', '', 'g'
+    ), '/')) > 1 ORDER BY ALL"""
+FOLDER_OF_FOLDERS, FOLDER = "^(.*)/[^/]+/[^/]+$", "^(.*)/[^/]+$"
+TWO_TABLES = "normalize/gcp_billing"  # Google's standard and detailed export hold the same costs
 GONE = """
     SELECT DISTINCT billing_account_id FROM our_daily
     ANTI JOIN daily_row USING (billing_account_id) ORDER BY ALL"""
@@ -49,13 +51,21 @@ def refuse(
     mine = [entry for name, entry in held.items() if _stream(name) in ours]
     for view, entries in (("other_daily", [*others.values()]), ("our_daily", mine)):
         staged.give(engine, lake, view, CHARGE_DAILY.name, entries, folder / view)
-    for query, applies, says in (
-        (ELSEWHERE, True, _elsewhere),
-        (TWICE, contract.discovery.marker is not None, _twice),
-        (GONE, contract.discovery.kind == "replace" and not month.asked, _gone),
+    place = _place(contract)
+    for query, given, applies, says in (
+        (ELSEWHERE, None, True, _elsewhere),
+        (TWICE, {"place": place}, place is not None, _twice),
+        (GONE, None, contract.discovery.kind == "replace" and not month.asked, _gone),
     ):
-        if applies and (found := sql.rows(engine, query)):
+        if applies and (found := sql.rows(engine, query, given)):
             raise says(contract.stream, month.billing_period, **found[0])
+
+
+def _place(contract: BillingContract) -> str | None:
+    """What of a key tells exports apart: where a delivery is a folder, what that lies in."""
+    if contract.discovery.marker is not None:
+        return FOLDER_OF_FOLDERS
+    return FOLDER if contract.mapping.sql == TWO_TABLES else None
 
 
 def shared(

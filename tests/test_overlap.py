@@ -165,6 +165,35 @@ def test_a_month_that_breaks_an_expectation_holds_back_no_other(lake):
     assert states(lake) == [("2026-10", "complete", "not_valid"), ("2026-11", "loaded", None)]
 
 
+def test_two_tables_of_one_account_as_csv_are_not_added(lake):
+    # given the standard table, objects of which stand for themselves and lie in folders by their day
+    for folder in ("2026/10/20", "day=21", "20261022T0400"):
+        lake.land(f"billing/gcp/csv/standard/{folder}/{folder[-2:]}.csv", flat(folder[-2:]), FIRST)
+    assert not billing.ingest("gcp_billing_csv", "first")["refused"]
+
+    # when the detailed one of the same costs lands beside it
+    lake.land("billing/gcp/csv/detailed/2026/10/20/part.csv", flat("66"), FIRST)
+    (why,) = billing.ingest("gcp_billing_csv", "second")["refused"]
+
+    assert "2026-10: the month of billing account 01-B lies in two folders" in why
+    assert billed(lake) == {"01-B": Decimal(20 + 21)}
+
+
+def flat(cost: str) -> bytes:
+    """A line of Google's table as CSV."""
+    row = {
+        "billing_account_id": "01-B",
+        "service.description": "Compute Engine",
+        "usage_start_time": "2026-10-05T00:00:00Z",
+        "usage_end_time": "2026-10-05T01:00:00Z",
+        "cost": cost,
+        "currency": "USD",
+        "invoice.month": "202610",
+        "cost_type": "regular",
+    }
+    return bill(row)
+
+
 @pytest.mark.parametrize("folder", ["{:%Y-%m}", "costs_{:%Y%m}", "year={:%Y}-month={:%m}"])
 def test_the_folders_of_two_months_hold_one_export(lake, folder):
     # given a month that is still charged for in the next one, as every month is
