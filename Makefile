@@ -37,7 +37,7 @@ conformance: $(ENVIRONMENT) ## charges of every provider before the official FOC
 	@.venv/bin/python -m conformance $(ARGS)
 
 check: $(ENVIRONMENT) ## ruff and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy etl sample deploy bench conformance fuzz
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy etl sample deploy bench conformance fuzz tests
 
 docs: $(ENVIRONMENT) ## write docs/data-dictionary.md from contracts, tables and models
 	@.venv/bin/python -m etl.dictionary docs/data-dictionary.md

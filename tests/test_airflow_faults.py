@@ -156,7 +156,9 @@ def data(lake: Lake) -> dict[str, str]:
 
 
 @pytest.mark.soak
-def test_the_whole_stack_is_killed_in_the_middle_of_a_run_and_started_again(operated, monkeypatch):
+def test_the_whole_stack_is_killed_in_the_middle_of_a_run_and_started_again(
+    operated: test_stack.Stack, monkeypatch
+):
     """Scheduler, workers and API server at once: the scheduler that comes after them goes on with their runs."""
     monkeypatch.setattr(test_stack, "RUN_SECONDS", 1800)  # a task that died is missed after minutes
     store = server.running_store(operated.folder, keep_secrets(operated.folder))

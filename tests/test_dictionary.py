@@ -116,7 +116,7 @@ def sql_reasons(text: str) -> Iterator[str]:
             )
 
 
-def _nodes(tree: object) -> Iterator[dict]:
+def _nodes(tree: dict | list) -> Iterator[dict]:
     if isinstance(tree, dict):
         yield tree
     for below in tree.values() if isinstance(tree, dict) else tree:

@@ -33,7 +33,7 @@ ENVIRONMENT = {
 }
 
 ids = st.sampled_from([f"e{n}" for n in range(6)])
-quantities = st.one_of(
+quantities: st.SearchStrategy = st.one_of(
     st.integers(0, 10**12),
     st.decimals(0, 10**9, places=9).map(str),
     st.sampled_from(

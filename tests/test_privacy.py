@@ -133,7 +133,8 @@ def seen(object_store):
         found = Seen(lake, planted)
         handler = logging.StreamHandler(found.logged)
         monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
-        level, _ = logging.getLogger().level, logging.getLogger().setLevel(logging.INFO)
+        level = logging.getLogger().level
+        logging.getLogger().setLevel(logging.INFO)
         out, err = contextlib.redirect_stdout(found.said), contextlib.redirect_stderr(found.said)
         with out, err:
             for stream in LANDED:

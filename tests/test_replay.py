@@ -253,8 +253,9 @@ def test_a_failed_expectation_ends_the_dry_run_too(wrong, tmp_path, monkeypatch)
     ],
 )
 def test_what_cannot_be_replayed_is_refused_before_anything_is_read(lake, arguments, says):
+    stream, first, last, reason = arguments
     with pytest.raises(SettingError, match=says):
-        replay.plan(*arguments, True, "r")
+        replay.plan(stream, first, last, reason, True, "r")
     assert lake.keys("") == []
 
 

@@ -108,4 +108,5 @@ def delivered(key: str):
         return datetime.strptime(exact[1], "%Y%m%dT%H%M")
     found = re.search(r"(\d{4})/(?:month=)?(\d{2})/(?:day=)?(\d{2})/", key)
     assert found, key
-    return datetime(*map(int, found.groups()), 23, 59)
+    year, month, day = map(int, found.groups())
+    return datetime(year, month, day, 23, 59)

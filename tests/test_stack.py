@@ -272,7 +272,7 @@ def test_a_failed_validation_shows_which_expectation_how_many_rows_and_where(pag
 
 
 @pytest.mark.soak
-def test_another_backfill_of_the_same_day_changes_nothing(backfilled):
+def test_another_backfill_of_the_same_day_changes_nothing(backfilled: Stack):
     """Without a scheduler test_airflow_day shows the same, object by object."""
     first, before = backfilled.release(), backfilled.runs("usage_build")
 

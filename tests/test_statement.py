@@ -75,7 +75,7 @@ def test_the_shape_is_stable(found, lake):
 
 
 def test_the_documented_example_has_the_same_keys(found):
-    def keys(part: object, path: str = "") -> set[str]:
+    def keys(part: dict | list, path: str = "") -> set[str]:
         parts = part.items() if isinstance(part, dict) else [("[]", one) for one in part]
         return {
             key

@@ -68,7 +68,7 @@ RULES_OF_EVENTS = {
     + [{"labels": {"feature": "10.7.7.7"}}, {"sub_account_id": "AKIA0123456789ABCDEF"}],
     "totals_differ_from_tally": [TWICE, {"quantity": "5.000000001"}, {"meter": "llm_tokens"}],
 }
-CASES = {
+CASES: dict[str, dict[str, list]] = {
     "usage_arrival": RULES_OF_EVENTS | {"delivery_not_unique": [TWICE]},
     "usage_event": RULES_OF_EVENTS
     | {

@@ -4,6 +4,7 @@ import pytest
 
 from etl import billing_contract, settings, sql, validate
 from etl.charge_tables import CHARGE, CHARGE_DAILY
+from etl.columns import Table
 from etl.settings import ROOT
 from tests.conftest import Lake
 from tests.suites import SHORT, TWICE, broken, stage, suite, violations
@@ -80,7 +81,7 @@ GOOD = {CHARGE: LINE, CHARGE_DAILY: DAY}
 HUGE = f"{'9' * 20}.{'9' * 18}"
 CURRENCY = [{"billing_currency": one} for one in ("usd", "US", "USDT", "U$D", "Ä€Z")]
 MIXED = [[{}, {"billing_currency": "EUR", "x_row": 2, "service_name": "Amazon S3"}]]
-CASES = {
+CASES: dict[Table, dict[str, list]] = {
     CHARGE: {
         "column_types": [SHORT],
         "required_missing": [{c.name: None} for c in CHARGE.columns if not c.nullable]
