@@ -16,7 +16,12 @@ def delivered_at(head: dict, url: str) -> datetime:
         raise NoArrival(f"{url}: metadata delivered-at is not RFC 3339: fix it") from error
     if moment.tzinfo is None:
         raise NoArrival(f"{url}: metadata delivered-at has no zone: fix it")
-    return naive(moment)
+    try:
+        return naive(moment)
+    except OverflowError as error:
+        raise NoArrival(
+            f"{url}: metadata delivered-at lies outside the years 1 to 9999: fix it"
+        ) from error
 
 
 def naive(moment: datetime) -> datetime:

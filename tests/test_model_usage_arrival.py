@@ -77,8 +77,29 @@ def test_what_a_source_leaves_out_is_completed():
         ({"labels": [("city", "x")]}, "labels_not_allowed"),
         ({"period_end": NOON - timedelta(seconds=1)}, "period_reversed"),
         ({"event_time": EVENING - timedelta(days=35, microseconds=1)}, "too_late"),
+        (
+            {
+                "event_time": EVENING - timedelta(days=36),
+                "period_start": NOON,
+                "period_end": NOON,
+            },
+            "too_late",
+        ),
         ({"tenant_id": "jane@example.com"}, "personal_data"),
         ({"labels": [("feature", "a\n192.0.2.7")]}, "personal_data"),
+        ({"sku_id": "seat of jane@example.com"}, "personal_data"),
+        ({"derivation": "jane@example.com"}, "personal_data"),
+        ({"trace_id": "jane@example.com"}, "personal_data"),
+        ({"principal_hash": "jane@example.com"}, "personal_data"),
+        (
+            {
+                "record_kind": "void",
+                "meter": "jane@example.com",
+                "quantity": 0,
+                "corrects_key": key_of("x"),
+            },
+            "personal_data",
+        ),
     ],
 )
 def test_a_measure_is_refused_with_the_reason(fields, reason):
@@ -162,6 +183,14 @@ def test_a_clock_more_than_five_minutes_ahead_is_clamped_with_its_period_kept_lo
     row = only(event_time=late, period_start=late, period_end=late + timedelta(hours=1))
 
     assert (row["time_quality"], row["event_time"], row["usage_date"]) == ("clamped", EVENING, DAY)
+    assert (row["period_start"], row["period_end"]) == (EVENING, EVENING + timedelta(hours=1))
+
+
+def test_a_period_that_begins_after_its_delivery_is_clamped_whatever_the_event_time():
+    start = datetime(2199, 1, 1)
+    row = only(period_start=start, period_end=start + timedelta(hours=1))
+
+    assert (row["time_quality"], row["event_time"], row["usage_date"]) == ("clamped", NOON, DAY)
     assert (row["period_start"], row["period_end"]) == (EVENING, EVENING + timedelta(hours=1))
 
 

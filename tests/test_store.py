@@ -131,7 +131,10 @@ def test_arrival_is_what_the_metadata_says_else_when_it_was_written(store, lake)
     assert landing.pin("plain").delivered_at.tzinfo is None
 
 
-@pytest.mark.parametrize("stated", ["yesterday", "2026-11-18T10:00:00"])
+@pytest.mark.parametrize(
+    "stated",
+    ["yesterday", "2026-11-18T10:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-14:00"],
+)
 def test_an_arrival_time_that_says_nothing_names_the_object(lake, stated):
     place = {"Bucket": "landing", "Key": f"{lake.name}/odd"}
     lake.client.put_object(**place, Body=b"", Metadata={"delivered-at": stated})

@@ -61,9 +61,10 @@ reasoned AS (
             WHEN cardinality(labels) > 16 OR NOT list_has_all($allowed_labels::VARCHAR[], map_keys(labels))
                 THEN 'labels_not_allowed'
             WHEN period_end < period_start THEN 'period_reversed'
-            WHEN period_start < delivered_at - to_days($late_window_days) THEN 'too_late'
+            WHEN least(event_time, period_start) < delivered_at - to_days($late_window_days) THEN 'too_late'
             WHEN personal_data(concat_ws(
-                chr(10), source, source_event_id, tenant_id, billing_account_id, sub_account_id, service_name,
+                chr(10), source, source_event_id, tenant_id, billing_account_id, sub_account_id, service_name, sku_id,
+                derivation, principal_hash, trace_id, CASE record_kind WHEN 'void' THEN meter || chr(10) || coalesce(unit, '') END,
                 resource_id, resource_type, region_id, array_to_string(map_values(labels), chr(10))))
                 THEN 'personal_data'
         END AS reason
@@ -74,7 +75,7 @@ reasoned AS (
 timed AS (
     SELECT
         *,
-        event_time > delivered_at + INTERVAL 5 MINUTE AS ahead,
+        greatest(event_time, period_start) > delivered_at + INTERVAL 5 MINUTE AS ahead,
         CASE WHEN ahead THEN delivered_at ELSE period_start END AS true_start
     FROM reasoned
 )
@@ -95,13 +96,12 @@ SELECT
     principal_hash,
     service_name,
     resource_id, resource_type,
-    meter,
-    sku_id,
+    meter, sku_id,
     quantity,
     unit,
     sample_weight,
     coalesce(derivation, 'event') AS derivation,
-    CASE WHEN ahead THEN delivered_at ELSE event_time END AS event_time,
+    CASE WHEN ahead THEN least(event_time, delivered_at) ELSE event_time END AS event_time,
     true_start AS period_start,
     true_start + (period_end - period_start) AS period_end,
     true_start::DATE AS usage_date,
