@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from etl import contract_file, layout
+from etl import contract_file, enclosing, layout
 from etl.errors import ContractError
 
 UNATTRIBUTED = "UNATTRIBUTED"
@@ -170,6 +170,8 @@ class Contract(Document):
         for one in self.properties:
             if problem := self._problem(one):
                 raise ValueError(f"schema property {one.name}: {problem}")
+        if self.reader.pattern is None and (told := enclosing.problem(self.properties)):
+            raise ValueError(told)
         names = {one.name for one in self.properties}
         if unknown := set(self.identity.columns) - names:
             raise ValueError(f"usage.identity names unknown properties: {sorted(unknown)}")

@@ -33,6 +33,10 @@ OPTIONAL = {
 MAPPED = (
     {"record_id": "BIGINT"} | OPTIONAL | {"sample_weight": "VARCHAR", "reject_reason": "VARCHAR"}
 )
+NEEDED = (
+    *("record_id", "source", "attribution", "meter"),
+    *("unit", "quantity", "event_time", "tenant_id"),
+)
 CARRIED = ("record_id", *(name for name in LINEAGE if name != "parse_reason"))
 EXACT = {"quantity": ("DECIMAL", "INTEGER", "BIGINT")}  # a double would have lost digits
 
@@ -81,17 +85,7 @@ def _check(engine: duckdb.DuckDBPyConnection, contract: Contract) -> None:
         raise ContractError(f"{where}: {error}") from error
     if unknown := sorted(found.keys() - MAPPED.keys()):
         raise ContractError(f"{where}: gives columns that usage_event/1 does not have: {unknown}")
-    needed = {
-        "record_id",
-        "source",
-        "attribution",
-        "meter",
-        "unit",
-        "quantity",
-        "event_time",
-        "tenant_id",
-    }
-    if missing := sorted(needed - found.keys()):
+    if missing := sorted({*NEEDED} - found.keys()):
         raise ContractError(f"{where}: does not give {missing}")
     if "corrects_key" in found and contract.identity.scope != "global":
         raise ContractError(
@@ -208,7 +202,12 @@ def _protected(value: str, privacy: str, null_token: str | None) -> str:
 
 
 def _identity(contract: Contract, fields: dict[str, str]) -> str:
-    parts = [fields[name] for name in contract.identity.columns]
+    """A part that is dropped or hashed goes in as a pseudonym: trying values would find it in a plain hash."""
+    open_parts = {one.name for one in contract.properties if one.privacy == "none"}
+    parts = [
+        fields[name] if name in open_parts else f"pseudonym(nullif({fields[name]}, ''))"
+        for name in contract.identity.columns
+    ]
     if contract.identity.scope == "positional":
         parts = ["raw_object_etag", "raw_line::VARCHAR"]
     return f"key_of({quote(contract.stream)}, [{', '.join(parts)}])"

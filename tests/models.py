@@ -222,7 +222,18 @@ def quantity(text: str) -> Decimal:
 
 def normalized(stream: str, *lines: str) -> tuple[Rows, Rows]:
     """Real contract, real SELECT: (records as read, mapped measures), in the order of lines."""
-    engine, promise = _prepared(stream)
+    return _normalized(*_prepared(stream), *lines)
+
+
+def normalized_by(promise: contract.Contract, *lines: str) -> tuple[Rows, Rows]:
+    """The same with another contract."""
+    mapping.prepare(plain_engine(), promise)
+    return _normalized(plain_engine(), promise, *lines)
+
+
+def _normalized(
+    engine: duckdb.DuckDBPyConnection, promise: contract.Contract, *lines: str
+) -> tuple[Rows, Rows]:
     mapping.bind(engine, promise, _chunk(lines), [_landed()])
     mapping.map_records(engine)
     records = sql.rows(engine, "FROM record ORDER BY record_id")
