@@ -227,8 +227,9 @@ def normalized(stream: str, *lines: str) -> tuple[Rows, Rows]:
 
 def normalized_by(promise: contract.Contract, *lines: str) -> tuple[Rows, Rows]:
     """The same with another contract."""
-    mapping.prepare(plain_engine(), promise)
-    return _normalized(plain_engine(), promise, *lines)
+    engine = plain_engine("another contract")
+    mapping.prepare(engine, promise)
+    return _normalized(engine, promise, *lines)
 
 
 def _normalized(
