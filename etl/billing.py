@@ -159,7 +159,7 @@ def _told(done: Settled) -> dict:
     return {
         "deliveries": _outcomes(done.changed),
         "sums": done.sums,
-        "refused": held.messages(done.ledger),
+        "refused": done.refused,
     }
 
 

@@ -23,11 +23,11 @@ from etl.work import Work
 
 @dataclass(frozen=True)
 class Settled:
-    """Ledger rows that changed, all of them, and the sums of each month that moved, for people."""
+    """Ledger rows that changed, the sums of each month that moved, and what is to be done for those that wait."""
 
     changed: Sequence[Delivery]
-    ledger: Sequence[Delivery]
     sums: Mapping[str, dict]
+    refused: Sequence[str]
 
 
 def loaded(number: int) -> str:
@@ -55,7 +55,8 @@ def settle(
             rows = _ledger(stream, known, done)
             out.add_rows(DELIVERY, delivery.table(rows), {"stream": stream})
     work.save({"base": plan["base"], "tables": out.tables}, "settled.json")
-    return Settled(done.changed, _ledger(contract.stream, known, done), sums)
+    waiting = held.messages(_ledger(contract.stream, known, done), plan["asked"])
+    return Settled(done.changed, sums, waiting)
 
 
 def validate(

@@ -44,9 +44,10 @@ def refused(
     }
 
 
-def messages(known: Iterable[Delivery]) -> list[str]:
-    """What is to be done for the deliveries of a ledger that wait."""
-    return sorted({one.detail for one in known if one.state == COMPLETE and one.detail})
+def messages(known: Iterable[Delivery], billing_period: str | None = None) -> list[str]:
+    """What is to be done for the deliveries of a ledger that wait, of all months or of one."""
+    wanted = (one for one in known if billing_period in (None, one.billing_period))
+    return sorted({one.detail for one in wanted if one.state == COMPLETE and one.detail})
 
 
 def _again(

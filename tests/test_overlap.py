@@ -62,6 +62,9 @@ def test_an_account_goes_from_its_month_only_where_the_month_is_asked_for(lake):
     ]
     assert not lake.rows("FROM charge_restatement")
 
+    # and another month that is asked for by name says nothing of it
+    assert not billing.ingest("aws_focus", "november", "2026-11")["refused"]
+
     # and where the provider did take it away, the month is asked for by name
     assert not billing.ingest("aws_focus", "third", "2026-10")["refused"]
     assert billed(lake) == {"0123": Decimal(109)}
