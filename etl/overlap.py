@@ -17,9 +17,11 @@ from etl.release import Changes, Entry, Release, same
 from etl.settings import Settings
 from etl.store import Store
 
-ELSEWHERE = """
+# exports of one account name it by its number, or by a path that ends with it
+SAME = "regexp_extract(lower(billing_account_id), '[^/]+/?$')"
+ELSEWHERE = f"""
     SELECT DISTINCT stream, billing_account_id FROM other_daily
-    JOIN (SELECT DISTINCT billing_account_id FROM daily_row) USING (billing_account_id) ORDER BY ALL"""
+    WHERE {SAME} IN (SELECT {SAME} FROM daily_row) ORDER BY ALL"""
 # what the objects of an export lie in, less dates: a month comes in over two months
 TWICE = r"""
     SELECT billing_account_id FROM charge GROUP BY ALL
@@ -29,9 +31,9 @@ TWICE = r"""
     ), '/')) > 1 ORDER BY ALL"""
 FOLDER_OF_FOLDERS, FOLDER = "^(.*)/[^/]+/[^/]+$", "^(.*)/[^/]+$"
 TWO_TABLES = "normalize/gcp_billing"  # Google's standard and detailed export hold the same costs
-GONE = """
+GONE = f"""
     SELECT DISTINCT billing_account_id FROM our_daily
-    ANTI JOIN daily_row USING (billing_account_id) ORDER BY ALL"""
+    WHERE {SAME} NOT IN (SELECT {SAME} FROM daily_row) ORDER BY ALL"""
 
 UNTIL_THEN = "until then this month stays as it is"
 

@@ -98,6 +98,17 @@ def test_a_refused_month_is_told_of_until_it_heals_and_is_published_then(lake, c
     assert october == {"rows": 1, "held_against": None}
 
 
+def test_an_account_is_the_same_by_its_full_name(lake):
+    # given a month under an account's number, as Azure's cost details name it, and by FOCUS with the path to it
+    land(lake, "one.csv", bill(line()), FIRST)
+    billing.ingest("aws_focus", "first")
+    account = "/providers/Microsoft.Billing/billingAccounts/0123"
+    land_export(lake, "2026-10", bill(line(BillingAccountId=account)))
+
+    (why,) = billing.ingest("aws_focus_export", "second")["refused"]
+    assert "billing account 0123 is loaded by the contract aws_focus" in why
+
+
 def land_export(lake, month: str, body: bytes, at: datetime = FIRST) -> None:
     """A delivery of the same provider by another contract."""
     folder = "billing/aws/focus_export/exports/focus"
