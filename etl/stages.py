@@ -26,7 +26,7 @@ from etl.lookup import build_streams, covered, missed, query_hint, statement_tex
 from etl.store import Store
 from etl.tables import MANIFEST, UNREAD, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.validate import Subject, usage
-from etl.work import Begin, Work, begin, entries
+from etl.work import Begin, Work, begin, entries, versions
 
 __all__ = ["build_streams", "query_hint", "statement_text", "streams"]  # what else DAGs ask
 
@@ -93,7 +93,7 @@ def validate_arrivals(stream: str, run: str, begin: Begin = begin) -> dict:
             continue
         tallies = entries(tables, "tally", f"date={day}")
         subject = usage(
-            USAGE_ARRIVAL, work.contract, date.fromisoformat(day), None, arrivals, tallies
+            USAGE_ARRIVAL, versions(work), date.fromisoformat(day), None, arrivals, tallies
         )
         entry["validation"] = _validate(work, subject)
         results[day] = work.lake.url(entry["validation"])
@@ -161,7 +161,7 @@ def validate(usage_date: date, stream: str, run: str, begin: Begin = begin) -> d
     for table, stage in ((USAGE_EVENT, "deduplicate"), (USAGE_DAILY, "aggregate")):
         for entry in filter(None, tables[table.name].values()):
             tallies = entries(tables, "tally", f"stage={stage}")
-            subject = usage(table, work.contract, usage_date, usage_date, (entry,), tallies)
+            subject = usage(table, versions(work), usage_date, usage_date, (entry,), tallies)
             entry["validation"] = _validate(work, subject)
             results[table.name] = work.lake.url(entry["validation"])
     work.save(plan, str(usage_date), "validated.json")

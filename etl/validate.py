@@ -6,7 +6,7 @@ the whole partition, Great Expectations judges the counts, and the predicate its
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -48,26 +48,31 @@ class Subject:
 
 def usage(
     table: Table,
-    contract: Contract,
+    versions: Sequence[Contract],
     day: date,
     usage_date: date | None,
     entries: tuple[Entry, ...],
     tallies: tuple[Entry, ...],
 ) -> Subject:
-    """Partitions of usage; without a usage date they hold several."""
+    """Partitions of usage; without a usage date they hold several. A date may hold rows of several versions of
+    its contract: what one of them allows is allowed."""
+    late_window_days = max(one.discovery.late_window_days for one in versions)
+    labels = sorted({key for one in versions for key in one.labels.allowed})
+    meters = sorted({pair for one in versions for pair in one.meters.items()})
+    rules = sorted({rule.rule for one in versions for rule in one.attribution})
     scope = {
-        "stream": pa.array([contract.stream]),
+        "stream": pa.array([versions[0].stream]),
         "usage_date": pa.array([usage_date], pa.date32()),
-        "late_window_days": pa.array([contract.discovery.late_window_days]),
-        "allowed_labels": pa.array([list(contract.labels.allowed)], pa.list_(pa.string())),
+        "late_window_days": pa.array([late_window_days]),
+        "allowed_labels": pa.array([labels], pa.list_(pa.string())),
     }
-    meters = {"meter": list(contract.meters), "unit": list(contract.meters.values())}
+    named = [{"meter": meter, "unit": unit} for meter, unit in meters]
     inputs = {
         "scope": pa.table(scope),
-        "meter_unit": pa.table(meters),
-        "attribution_rule": pa.table({"rule": [one.rule for one in contract.attribution]}),
+        "meter_unit": pa.Table.from_pylist(named),
+        "attribution_rule": pa.table({"rule": rules}),
     }
-    return Subject(table, contract.stream, str(day), day, entries, tallies, inputs)
+    return Subject(table, versions[0].stream, str(day), day, entries, tallies, inputs)
 
 
 def charges(table: Table, contract: BillingContract, partition: str, entry: Entry) -> Subject:

@@ -146,6 +146,13 @@ def begin(stream: str, run: str) -> Work[Contract]:
     )
 
 
+def versions(work: Work[Contract]) -> list[Contract]:
+    """The contract, and all other versions of it that lie beside it: rows of theirs may be published."""
+    folder = work.settings.contracts / work.stream
+    others = [contracts.parse(path) for path in sorted(folder.glob("*.yaml"))]
+    return [work.contract, *(one for one in others if one.version != work.contract.version)]
+
+
 Begin = Callable[[str, str], Work]
 
 

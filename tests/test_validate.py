@@ -199,7 +199,9 @@ def engine(object_store):
 def bind(engine, table: str, rows: list[dict], without: str | None = None) -> None:
     """Bind literal rows as `staged`; the tally is that of the good row."""
     noun = tables.ALL[table]
-    subject = validate.usage(noun, contract.load(ROOT / "contracts", "app_usage"), DAY, DAY, (), ())
+    subject = validate.usage(
+        noun, [contract.load(ROOT / "contracts", "app_usage")], DAY, DAY, (), ()
+    )
     stage(engine, subject, rows, without)
     engine.execute("""CREATE OR REPLACE TEMP VIEW expected_total AS SELECT 'api_calls' AS meter,
         'Requests' AS unit, 1::BIGINT AS n, 5::DECIMAL(38,9) AS quantity""")
