@@ -15,9 +15,13 @@ from typing import Any
 
 
 def main() -> None:
-    from etl import billing, judge, stages  # noqa: F401  imported before the fork
+    import pandas  # noqa: F401  by DuckDB at its first table from Python; all of this is imported before the fork
+
+    from etl import billing, contract, judge, stages  # noqa: F401
+    from etl.settings import ROOT
     from tests.conftest import decide
 
+    contract.load_all(ROOT / "contracts")  # kept for every attempt
     judge.judge = decide
     for line in sys.stdin:
         print(json.dumps(attempt(json.loads(line))), flush=True)
