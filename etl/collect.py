@@ -26,7 +26,8 @@ from etl.tally import Tally
 
 KEYS = """
     SELECT DISTINCT stream, usage_date, landed_date, key_hash(record_key) AS key_hash,
-        key_hash(corrects_key) AS corrects_hash, delivered_at
+        key_hash(corrects_key) AS corrects_hash, delivered_at,
+        CASE record_kind WHEN 'void' THEN key_hash(corrects_key) END AS void_hash
     FROM"""
 
 

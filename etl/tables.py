@@ -68,7 +68,7 @@ USAGE_KEY = Table(
     "usage_key",
     "one delivered source record: index of identities across usage dates",
     ("stream", "usage_date", "landed_date"),
-    ("key_hash", "corrects_hash", "delivered_at"),
+    ("key_hash", "corrects_hash", "delivered_at", "void_hash"),
     _columns("""
 stream             string      contract that produced the record
 usage_date         date        UTC day that the record claims
@@ -76,6 +76,7 @@ landed_date        date        UTC day in the object's key, else of its arrival
 key_hash           hash        first 64 bits of record_key
 corrects_hash      hash?       first 64 bits of corrects_key
 delivered_at       timestamp   when the object arrived, UTC
+void_hash          hash?       corrects_hash of a void: an adjust that becomes one moves its target
 """),
 )
 QUARANTINE = Table(

@@ -319,6 +319,24 @@ def test_a_truncated_object_is_refused_whole_and_read_once_it_is_repaired(lake):
     assert lake.rows("FROM quarantine") == []
 
 
+@pytest.mark.parametrize(
+    ("first", "then"), [(void("a"), adjust("a", -3, "v1")), (adjust("a", -3, "v1"), void("a"))]
+)
+def test_a_correction_of_another_kind_under_its_old_identity_moves_its_target(lake, first, then):
+    """Its object was replaced, arrival and all else is as before: only the kind tells that the target moved."""
+    lake.land(key(), lines(event("a", 10)), evening())
+    lake.run("app_usage", DAY)
+    counts = {}
+    for one in (first, then):
+        body = lines(one | {"time": "2026-11-19T09:00:00Z"})
+        lake.land(key(NEXT, offset=1), body, evening(NEXT))
+        lake.run("app_usage", NEXT)
+        counts[one["type"]] = totals(lake)
+
+    assert counts[void("a")["type"]] == {}
+    assert counts[adjust("a", 0)["type"]] == {"2026-11-18": 10, "2026-11-19": -3}
+
+
 def totals(lake) -> dict[str, Decimal]:
     found = lake.rows(
         "SELECT usage_date::VARCHAR AS day, sum(quantity)::DECIMAL(38,9) AS q FROM usage_daily GROUP BY ALL ORDER BY 1"

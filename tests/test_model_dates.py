@@ -96,6 +96,14 @@ def test_another_delivery_time_touches_the_dates_of_its_repeats():
     assert touched([usage_key("a")], [usage_key("a", delivered_at=LATER)], [key("a")]) == [OTHER]
 
 
+def test_an_adjust_that_becomes_a_void_or_a_void_an_adjust_touches_its_target():
+    adjust = usage_key("v", corrects="a")
+    void = adjust | {"void_hash": adjust["corrects_hash"]}
+
+    assert touched([adjust], [void], [key("a")]) == [OTHER]
+    assert touched([void], [adjust], [key("a")]) == [OTHER]
+
+
 def test_a_void_that_points_elsewhere_touches_its_old_and_its_new_target():
     old, new = usage_key("v", corrects="a"), usage_key("v", corrects="b")
 
