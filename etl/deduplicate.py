@@ -44,7 +44,7 @@ def deduplicate(
         staged.bind(engine, "arrival", USAGE_ARRIVAL, entries, paths)
         staged.give(engine, store, "foreign_arrival", "usage_arrival", foreign, folder)
         compare_rivals(engine)
-        sql.create(engine, "correction_row", "usage/correction")
+        sql.create(engine, "correction_row", "usage/correction", reach=_reach(contract).days)
         file = out.in_order(
             USAGE_EVENT, _events({path: _set_aside(engine, path) for path in paths})
         )
@@ -114,7 +114,7 @@ def _foreign(
     folder: Path,
 ) -> list[Entry]:
     """Arrivals of other dates in the deduplication window that share a key with this date."""
-    window = timedelta(days=contract.discovery.late_window_days + 1)
+    window = _reach(contract)
     keys = base.partitions("usage_key", stream=contract.stream)
     near = {
         name: entry for name, entry in keys.items() if abs(_usage_date(name) - usage_date) <= window
@@ -128,6 +128,11 @@ def _foreign(
         for row in sql.rows(engine, sql.model("usage/foreign_date"))
         for entry in base.partitions("usage_arrival", stream=contract.stream, **row).values()
     ]
+
+
+def _reach(contract: Contract) -> timedelta:
+    """How far apart records may count and still repeat or correct one another."""
+    return timedelta(days=contract.discovery.late_window_days + 1)
 
 
 def _usage_date(name: str) -> date:

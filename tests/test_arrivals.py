@@ -75,6 +75,23 @@ def test_a_void_that_counts_on_another_date_rebuilds_the_date_of_its_target(lake
     assert totals(lake) == {"2026-11-18": 2}
 
 
+@pytest.mark.parametrize("event_last", [False, True])
+def test_a_void_too_far_from_its_target_leaves_the_adjusts_of_it_too(lake, event_last):
+    """The adjust is within reach of both, so that its date sees the void as well as the target."""
+    landed = {
+        date(2026, 11, 17): event("a", 10, at="2026-10-14T09:00:00Z"),
+        date(2026, 10, 25): adjust("a", -4, at="2026-10-25T09:00:00Z"),
+        date(2026, 11, 20): void("a", at="2026-11-20T09:00:00Z"),
+    }
+    for day, one in landed.items():
+        lake.land(key(day), lines(one), evening(day))
+
+    for day in sorted(landed, key=lambda day: (event_last and day.day == 17, day)):
+        lake.run("app_usage", day)
+
+    assert totals(lake) == {"2026-10-14": 10, "2026-10-25": -4}
+
+
 def test_a_second_void_of_the_same_record_takes_nothing_more(lake):
     lake.land(
         key(), lines(event("a", 7), void("a", "v1"), void("a", "v2"), event("b", 2)), evening()

@@ -35,7 +35,7 @@ def corrections(own, foreign=(), repeats=()) -> list[dict]:
         "duplicate_row": rows_of(DUPLICATE, [lost(row) for row in repeats]),
         "repeated_void": arrivals([row for row in repeats if row["record_kind"] == "void"]),
     }
-    rows = run("usage/correction", given)
+    rows = run("usage/correction", given, reach=36)
     return sorted(rows, key=lambda row: (row["role"], row["record_key"], row["meter"]))
 
 
@@ -111,6 +111,34 @@ def test_an_adjust_is_cancelled_with_its_target_or_alone():
 
 def test_an_adjust_of_a_record_that_was_voided_on_another_date_is_cancelled():
     assert roles(adjust("a", -3, "x"), foreign=[arrival("a"), void("a")]) == {"x": "voided"}
+
+
+@pytest.mark.parametrize(
+    ("target", "found"), [(-10, {"x": "voided"}), (-11, {}), (None, {"x": "voided"})]
+)
+def test_an_adjust_stands_where_the_void_is_too_far_from_its_target(target, found):
+    far = [] if target is None else [arrival("a", usage_date=DAY + timedelta(days=target))]
+
+    assert (
+        roles(adjust("a", -3, "x"), foreign=[*far, void("a", usage_date=DAY + timedelta(days=26))])
+        == found
+    )
+
+
+def test_what_is_delivered_later_under_a_targets_identity_does_not_bring_it_into_reach():
+    first, again = DAY - timedelta(days=11), DAY - timedelta(days=1)
+    later = EVENING + timedelta(hours=1)
+    target = [
+        arrival("a", usage_date=first),
+        arrival("a", usage_date=again, delivered_at=later, raw_line=2),
+    ]
+
+    assert (
+        roles(
+            adjust("a", -3, "x"), foreign=[*target, void("a", usage_date=DAY + timedelta(days=26))]
+        )
+        == {}
+    )
 
 
 def test_a_void_reaches_one_step_not_an_adjust_of_an_adjust():

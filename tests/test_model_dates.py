@@ -41,6 +41,14 @@ def test_a_shared_identity_or_a_correction_makes_a_date_matter(own, other):
     assert foreign([own], [other, key("stranger", FAR)]) == [(OTHER, DAY)]
 
 
+def test_the_target_of_an_own_adjust_matters_where_a_void_of_it_is_near():
+    adjust, target = usage_key("x", corrects="a"), key("a", FAR)
+    void = key("v", corrects="a") | {"void_hash": adjust["corrects_hash"]}
+
+    assert foreign([adjust], [target, void]) == [(OTHER, DAY), (FAR, DAY)]
+    assert foreign([adjust], [target]) == []
+
+
 @pytest.mark.parametrize(
     ("own", "other"),
     [
@@ -77,6 +85,7 @@ def test_no_keys_give_no_dates():
         (usage_key("a"), key("a")),
         (usage_key("v", corrects="a"), key("a")),
         (usage_key("v", corrects="a"), key("x", corrects="a")),
+        (usage_key("a"), key("x", corrects="a")),
     ],
 )
 def test_what_comes_or_goes_touches_repeats_targets_and_fellow_corrections(changed, live):

@@ -20,4 +20,6 @@ FROM live_key
 WHERE key_hash IN (SELECT key_hash FROM changed)
     OR key_hash IN (FROM corrected)
     OR corrects_hash IN (FROM corrected)
+    -- where a record counts decides whether a void of it reaches its adjusts
+    OR corrects_hash IN (SELECT key_hash FROM changed)
 ORDER BY ALL
