@@ -1,11 +1,12 @@
 """What came of a batch of objects, on its way between tasks."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from etl import manifest, unread
+from etl import manifest, sql, unread
 from etl.errors import UsageError
 from etl.lake import sha256_of
 from etl.manifest import Landed, ObjectResult
@@ -14,6 +15,7 @@ from etl.work import Work
 
 ROWS = ("accepted", "refused")
 RESULTS = "results.json"
+MODELS = ("macros", "usage/usage_arrival")  # beside the contract's own, what makes rows of records
 
 
 @dataclass
@@ -60,11 +62,16 @@ def load(work: Work, plan: dict, folder: Path) -> Read:
     """Everything that the batches of a plan came to. The objects of a batch that failed, or was killed and left
     nothing, are unread."""
     read = Read(unread=[unread.from_json(one) for one in plan["unread"]])
+    made_by = _made_by(work)
     for number in range(len(plan["batches"])):
         mine = objects(plan, number)
         body = work.find(_folder(number), RESULTS)
         if body is None or not _of_these(body, mine):
             read.unread += _failed(mine, f"batch {number} was not read: see the log of its task")
+            continue
+        if body["made_by"] != made_by:
+            said = f"batch {number} was read by another version of the contract or its SQL: the next run reads it anew"
+            read.unread += _failed(mine, said)
             continue
         read.results += [manifest.result_from_json(one) for one in body["results"]]
         read.unread += [unread.from_json(one) for one in body["unread"]]
@@ -81,11 +88,21 @@ def _save(
     work: Work, number: int, results: list[ObjectResult], missed: list[Unread], rows: dict
 ) -> None:
     body = {
+        "made_by": _made_by(work),
         "results": [one.to_json() for one in results],
         "unread": [one.to_json() for one in missed],
         "rows": rows,
     }
     work.save(body, _folder(number), RESULTS)
+
+
+def _made_by(work: Work) -> str:
+    """Of the contract's file and the SQL behind it. Where one is changed in the middle of a run, rows of the old one
+    must not be published as those of the new."""
+    contract = work.contract
+    file = work.settings.contracts / contract.stream / f"{contract.version}.yaml"
+    texts = [file.read_text(), *(sql.model(name) for name in (contract.mapping.sql, *MODELS))]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def _failed(objects: Iterable[Landed], said: str) -> list[Unread]:

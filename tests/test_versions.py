@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from etl import stages
 from etl.errors import QualityError
 from etl.settings import ROOT
 from tests.events import DAY, TOKENS, evening, event, key, lines, void
@@ -48,6 +49,27 @@ def test_a_stricter_contract_does_not_stop_days_that_an_older_one_accepted(
     found = lake.rows("SELECT source_event_id AS id, schema_version AS version FROM usage_event")
     by_id = {row["id"]: row["version"] for row in found}
     assert by_id == {"a": "1.0.0", "t": "1.0.0", "kept": "1.0.0", "b": "1.1.0"}
+
+
+def test_what_was_read_by_a_version_that_is_gone_is_read_anew(lake, tmp_path, monkeypatch):
+    lake.land(key(), lines(event("a", 2)), evening())
+    stages.extract("app_usage", DAY, "run")
+    stages.normalize("app_usage", "run", 0)
+    versions(tmp_path, *STRICTER)
+    monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(tmp_path))
+
+    stages.collect("app_usage", "run")
+    stages.validate_arrivals("app_usage", "run")
+    stages.publish_arrivals("app_usage", "run")
+
+    (waiting,) = lake.rows("SELECT raw_object_key AS key, reason FROM unread")
+    assert waiting == {"key": key(), "reason": "batch_failed"}
+    assert lake.run("app_usage", DAY) == ["2026-11-18"]
+    (row,) = lake.rows(
+        "SELECT m.schema_version AS read, e.schema_version AS row FROM manifest m, usage_event e"
+    )
+    assert row == {"read": "1.1.0", "row": "1.1.0"}
+    assert not lake.rows("FROM unread")
 
 
 def test_what_no_version_allows_stops_the_day(lake, tmp_path, monkeypatch):
