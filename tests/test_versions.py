@@ -55,7 +55,7 @@ def test_what_was_read_by_a_version_that_is_gone_is_read_anew(lake, tmp_path, mo
     lake.land(key(), lines(event("a", 2)), evening())
     stages.extract("app_usage", DAY, "run")
     stages.normalize("app_usage", "run", 0)
-    versions(tmp_path, *STRICTER)
+    versions(tmp_path, STRICTER[0])
     monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(tmp_path))
 
     stages.collect("app_usage", "run")
