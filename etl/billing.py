@@ -49,7 +49,11 @@ def deliver(stream: str, run: str, billing_period: str | None = None) -> dict:
     found = discover.discover(work.landing, contract, settled, _now())
     taken_over = succession.taken_over(work.settings.contracts, contract, base)
     chosen, changed = choose.choose(contract, found, known, billing_period, taken_over)
-    waiting = [] if billing_period else held.waiting(contract, base, chosen, known)
+    waiting = (
+        []
+        if billing_period
+        else held.waiting(contract, base, chosen, known, billing_months.rules(work, contract))
+    )
     names = {one.delivery_id for one in waiting}
     loads = [one for one in chosen if one.delivery_id not in names]
     plan = {

@@ -65,6 +65,7 @@ class Discovery(Part):
     prefix: str = ""  # of landing before the keys that a manifest names
     stable_minutes: int = Field(default=0, ge=0)
     overwrites: bool = False
+    one_folder: bool = False  # two folders of an account hold the same costs, and are never added
     dataset_version: str | None = None
     closes_after_days: int = Field(default=15, ge=0)
     alarm_after_hours: int = Field(default=36, gt=0)
@@ -75,6 +76,10 @@ class Discovery(Part):
             raise ValueError("marker belongs to deliveries that append and have no manifest")
         if self.kind == "append" and self.manifest:
             raise ValueError("deliveries that append have no manifest: name a marker")
+        if self.one_folder and self.kind != "append":
+            raise ValueError(
+                "one_folder belongs to deliveries that append: of others only one counts"
+            )
         if self.kind == "replace" and not self.states_period:
             raise ValueError("the month must be in path ({yyyy}, {MM}) or in manifest.period_start")
         return self

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl import delivery, held, layout, outcome, succession
+from etl import delivery, held, layout, outcome, overlap, sql, succession
 from etl import settle as settlement
 from etl import validate as validation
 from etl.billing_contract import BillingContract
@@ -19,6 +19,11 @@ from etl.outcome import Month, Outcome
 from etl.release import Changes, Entry, Release
 from etl.staged import Staged
 from etl.work import Work
+
+UNFIT = (
+    "where the lines are right, mend the rule in expectations/ or the mapping, and the next run reads them again; "
+    f"else ask the provider for a new delivery; {overlap.UNTIL_THEN}"
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,14 @@ def validate(
         again = settle(work, contract, unfit)
 
 
+def rules(work: Work[BillingContract], contract: BillingContract) -> list[str]:
+    """What judges a month besides its contract and what is published: whose months it takes over, the mapping,
+    the expectations."""
+    old = succession.predecessors(work.settings.contracts, contract)
+    suites = (validation.suite_text(table) for table in (CHARGE, CHARGE_DAILY))
+    return [*old, sql.model(contract.mapping.sql), *suites]
+
+
 def _ledger(stream: str, known: Iterable[Delivery], done: Outcome) -> list[Delivery]:
     rows = (one for one in [*known, *done.changed] if one.stream == stream)
     return list({one.delivery_id: one for one in rows}.values())
@@ -104,7 +117,8 @@ def _settle(
             return done, sums
         for period, why in refused.items():
             touching = done.touching(period)
-            waits |= held.refused(contract, base, period, plan["judged"], touching, why)
+            told = rules(work, contract)
+            waits |= held.refused(contract, base, period, plan["judged"], touching, why, told)
 
 
 def _settle_each(
@@ -143,7 +157,7 @@ def _judge(
             with work.scratch() as folder:
                 entry["validation"] = validation.validate(work.settings, work.lake, subject, folder)
         except QualityError as problem:
-            unfit[_period(name)] = Refused("not_valid", str(problem), COMPLETE)
+            unfit[_period(name)] = Refused("not_valid", f"{problem}\n{UNFIT}", COMPLETE)
         else:
             results[f"{table.name}/{name}"] = work.lake.location.url(entry["validation"])
     return results, unfit

@@ -60,7 +60,7 @@ def _source(found: BillingContract, folder: Path) -> str:
 def _deliveries(where: Discovery) -> str:
     kinds = {
         "replace": "the newest complete one holds the month",
-        "append": "each one adds rows",
+        "append": "each one adds rows" + ", of one folder an account" * where.one_folder,
     }
     closes = f"a month closes {where.closes_after_days} days after its end"
     return f"`{where.path}`, {kinds[where.kind]}; {closes}"

@@ -54,7 +54,7 @@ class NoArrival(SourceError):
 
 
 class QualityError(UsageError):
-    """An expectation of severity critical failed; nothing was published."""
+    """An expectation of severity critical failed; the table is not published."""
 
 
 class OutOfBalance(UsageError):

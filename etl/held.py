@@ -15,16 +15,20 @@ from etl.release import Release
 
 
 def waiting(
-    contract: BillingContract, base: Release, chosen: Sequence[Delivery], known: Iterable[Delivery]
+    contract: BillingContract,
+    base: Release,
+    chosen: Sequence[Delivery],
+    known: Iterable[Delivery],
+    rules: Sequence[str],
 ) -> list[Delivery]:
-    """Of the deliveries to load those that would be refused as they were."""
+    """Of the deliveries to load those that would be refused as they were. `rules` is what else judges a month."""
     of_id = {one.delivery_id: one for one in known}
     judged = [one.delivery_id for one in chosen]
     before = [of_id[name] for name in judged if name in of_id]
     return [
         one
         for one in before
-        if one.held_against and one.held_against == _again(contract, base, one, judged)
+        if one.held_against and one.held_against == _again(contract, base, one, judged, rules)
     ]
 
 
@@ -35,9 +39,10 @@ def refused(
     judged: Iterable[str],
     touching: Iterable[Delivery],
     why: Refused,
+    rules: Sequence[str],
 ) -> dict[str, Delivery]:
     """The ledger rows of deliveries that touch a refused month: none of them is loaded by half."""
-    held = _against(contract, base, billing_period, judged)
+    held = _against(contract, base, billing_period, judged, rules)
     return {
         one.delivery_id: replace(one.at(why.state, why.reason, why.detail), held_against=held)
         for one in touching
@@ -51,21 +56,29 @@ def messages(known: Iterable[Delivery], billing_period: str | None = None) -> li
 
 
 def _again(
-    contract: BillingContract, base: Release, one: Delivery, judged: Iterable[str]
+    contract: BillingContract,
+    base: Release,
+    one: Delivery,
+    judged: Iterable[str],
+    rules: Sequence[str],
 ) -> str | None:
     billing_period, _, _ = (one.held_against or "").partition(" ")
-    return _against(contract, base, billing_period, judged)
+    return _against(contract, base, billing_period, judged, rules)
 
 
 def _against(
-    contract: BillingContract, base: Release, billing_period: str, judged: Iterable[str]
+    contract: BillingContract,
+    base: Release,
+    billing_period: str,
+    judged: Iterable[str],
+    rules: Sequence[str],
 ) -> str:
-    """The month, and a hash of all that decides whether it is refused: what a release holds of it, the contract,
-    and the deliveries that add to it together."""
+    """The month, and a hash of all that decides whether it is refused: what a release holds of it, the contract
+    and what it takes over, the mapping, the expectations, and the deliveries that add to it together."""
     of_month = {"provider": contract.provider, "billing_period": billing_period}
     entries = base.partitions(CHARGE_DAILY.name, **of_month)
     files = {name: [file["sha256"] for file in entry["files"]] for name, entry in entries.items()}
     together = sorted(judged) if contract.discovery.kind == "append" else []
-    told = [contract.version, contract.complements, contract.succeeds]
+    told = [contract.version, contract.complements, *rules]
     said = json.dumps([told, together, files], sort_keys=True)
     return f"{billing_period} {hashlib.sha256(said.encode()).hexdigest()}"

@@ -40,15 +40,16 @@ class Outcome:
 
     def months(self, contract: BillingContract, asked: str | None) -> list[Month]:
         """Months whose charges are added, replaced or removed."""
-        loaded = [one for one in self.changed if one.state == LOADED] or self.changed
-        cause = f"deliveries {', '.join(sorted(one.delivery_id for one in loaded))}"
         days = contract.discovery.closes_after_days
         return [
             Month(
                 period,
                 [_without_period(row) for row in self.sources if row["billing_period"] == period],
-                cause,
-                any(delivery.is_closed(period, one.submitted_at, days) for one in loaded),
+                f"deliveries {', '.join(sorted(self.touched[period]))}",
+                any(
+                    delivery.is_closed(period, one.submitted_at, days)
+                    for one in self.touching(period)
+                ),
                 period == asked,
                 self._taken_over(period),
             )

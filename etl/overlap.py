@@ -17,11 +17,13 @@ from etl.release import Changes, Entry, Release, same
 from etl.settings import Settings
 from etl.store import Store
 
-# exports of one account name it by its number, or by a path that ends with it
-SAME = "regexp_extract(lower(billing_account_id), '[^/]+/?$')"
+# exports of one account name it by its number, or by a path that ends with it; of two paths none ends with the other
+PATH = "'/' || trim(lower(billing_account_id), '/')"
+OURS = f"(SELECT DISTINCT {PATH} AS ours FROM daily_row) ON ends_with(theirs, ours) OR ends_with(ours, theirs)"
 ELSEWHERE = f"""
-    SELECT DISTINCT stream, billing_account_id FROM other_daily
-    WHERE {SAME} IN (SELECT {SAME} FROM daily_row) ORDER BY ALL"""
+    SELECT stream, billing_account_id
+    FROM (SELECT DISTINCT stream, billing_account_id, {PATH} AS theirs FROM other_daily) SEMI JOIN {OURS}
+    ORDER BY ALL"""
 # what the objects of an export lie in, less dates: a month comes in over two months
 TWICE = r"""
     SELECT billing_account_id FROM charge GROUP BY ALL
@@ -30,10 +32,10 @@ TWICE = r"""
         '/?(20\d\d([-_/t]?\d\d){0,5}z?|(month|mm|m|\bday|\bdd|\bd|\bhour|\bhh|\bh)=\d+)', '', 'g'
     ), '/')) > 1 ORDER BY ALL"""
 FOLDER_OF_FOLDERS, FOLDER = "^(.*)/[^/]+/[^/]+$", "^(.*)/[^/]+$"
-TWO_TABLES = "normalize/gcp_billing"  # Google's standard and detailed export hold the same costs
 GONE = f"""
-    SELECT DISTINCT billing_account_id FROM our_daily
-    WHERE {SAME} NOT IN (SELECT {SAME} FROM daily_row) ORDER BY ALL"""
+    SELECT billing_account_id
+    FROM (SELECT DISTINCT billing_account_id, {PATH} AS theirs FROM our_daily) ANTI JOIN {OURS}
+    ORDER BY ALL"""
 
 UNTIL_THEN = "until then this month stays as it is"
 
@@ -65,9 +67,9 @@ def refuse(
 
 def _place(contract: BillingContract) -> str | None:
     """What of a key tells exports apart: where a delivery is a folder, what that lies in."""
-    if contract.discovery.marker is not None:
-        return FOLDER_OF_FOLDERS
-    return FOLDER if contract.mapping.sql == TWO_TABLES else None
+    if not contract.discovery.one_folder:
+        return None
+    return FOLDER if contract.discovery.marker is None else FOLDER_OF_FOLDERS
 
 
 def shared(

@@ -98,7 +98,7 @@ def validate(settings: Settings, lake: Store, subject: Subject, folder: Path) ->
 
     Data Docs pages are uploaded either way, results only where all critical rules hold.
     """
-    suite = json.loads((EXPECTATIONS / f"{subject.table.name}.json").read_text())
+    suite = json.loads(suite_text(subject.table))
     with sql.connect(settings) as engine:
         _bind(engine, lake, subject, folder)
         violations = _violations(engine, suite)
@@ -109,6 +109,11 @@ def validate(settings: Settings, lake: Store, subject: Subject, folder: Path) ->
         if failed:
             raise QualityError(_message(engine, subject, suite, failed, lake.url(docs)))
     return _keep(lake, subject, results, docs)
+
+
+def suite_text(table: Table) -> str:
+    """The expectations of a table."""
+    return (EXPECTATIONS / f"{table.name}.json").read_text()
 
 
 def _bind(engine: duckdb.DuckDBPyConnection, lake: Store, subject: Subject, folder: Path) -> None:
@@ -160,7 +165,7 @@ def _message(
         for one in failed
     ]
     where = f"{subject.table.name} of {subject.stream}, {subject.part}"
-    head = f"{where}: {len(failed)} expectations failed, nothing was published:"
+    head = f"{where}: {len(failed)} expectations failed, it is not published:"
     return "\n".join([head, *lines, f"see {docs}"])
 
 

@@ -70,6 +70,23 @@ def test_a_newer_delivery_replaces_its_month_and_says_what_moved(lake):
     assert lake.release() == release
 
 
+def test_a_month_moved_while_it_was_open_whatever_else_came_with_it(lake):
+    # given a month, and at once a newer delivery of it and a late one of the month after
+    land(lake, "one.csv", bill(line()), FIRST)
+    billing.ingest("aws_focus", "first")
+    land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
+    later = {
+        "BillingPeriodStart": "2026-11-01T00:00:00Z",
+        "BillingPeriodEnd": "2026-12-01T00:00:00Z",
+    }
+    november = FOLDER.replace("2026-10", "2026-11")
+    lake.land(f"{november}/late.csv", bill(line() | later), datetime(2026, 11, 20))
+    billing.ingest("aws_focus", "second")
+
+    (moved,) = lake.rows("SELECT closed, cause FROM charge_restatement")
+    assert moved["closed"] == 0 and "two.csv" in moved["cause"] and "late.csv" not in moved["cause"]
+
+
 @pytest.mark.parametrize(
     ("body", "outcome"),
     [

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from etl.charge_tables import CHARGE, CHARGE_DAILY, CHARGE_RESTATEMENT
+from etl.charge_tables import CHARGE, CHARGE_DAILY, CHARGE_RESTATEMENT, DELIVERY
 from tests.models import rows_of, run
 
 START = datetime(2026, 10, 2)
@@ -161,6 +161,7 @@ def test_a_month_by_service_with_what_moved_last():
     days = daily(charge("2", service_name="s"), charge("3", service_name="s", sku_id="k"))
     given = {
         "charge_daily": rows_of(CHARGE_DAILY, days),
+        "delivery": rows_of(DELIVERY, []),
         "charge_restatement": rows_of(
             CHARGE_RESTATEMENT, [moved(1, 9), moved(4, 1), moved(4, -3), moved(4, -7, "went")]
         ),

@@ -2,12 +2,13 @@
 
 import gzip
 import json
+import shutil
 from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
-from etl import billing, cli
+from etl import billing, cli, validate
 from etl.errors import SourceError
 from tests.bills import bill, land, line
 
@@ -109,6 +110,20 @@ def test_an_account_is_the_same_by_its_full_name(lake):
     assert "billing account 0123 is loaded by the contract aws_focus" in why
 
 
+def test_two_accounts_whose_paths_end_alike_are_two(lake):
+    # given a month of two accounts of one number below two paths
+    both = [line(BillingAccountId=path) for path in ("/tenants/a/1", "/tenants/b/1")]
+    land(lake, "one.csv", bill(*both), FIRST)
+    billing.ingest("aws_focus", "first")
+
+    # then a third one in another export is no second time of them, and none of the two goes unnoticed
+    land_export(lake, "2026-10", bill(line(BillingAccountId="/tenants/c/1")))
+    assert not billing.ingest("aws_focus_export", "other")["refused"]
+    land(lake, "two.csv", bill(both[0]), SECOND)
+    (why,) = billing.ingest("aws_focus", "second")["refused"]
+    assert "billing account /tenants/b/1 is loaded, and the newer delivery has nothing of it" in why
+
+
 def land_export(lake, month: str, body: bytes, at: datetime = FIRST) -> None:
     """A delivery of the same provider by another contract."""
     folder = "billing/aws/focus_export/exports/focus"
@@ -169,14 +184,24 @@ def test_two_tables_of_one_account_are_not_added(lake):
     assert billed(lake) == {"01-B": Decimal("8.25")}
 
 
-def test_a_month_that_breaks_an_expectation_holds_back_no_other(lake):
+def test_a_month_that_breaks_an_expectation_holds_back_no_other(lake, tmp_path, monkeypatch):
     land(lake, "one.csv", bill(line(), line(BillingCurrency="EUR")), FIRST)
     lake.land(NOVEMBER, bill(line(BilledCost="100") | OF_NOVEMBER), FIRST)
 
     (why,) = billing.ingest("aws_focus", "first")["refused"]
-    assert "charge" in why and "2026-10" in why
+    assert "charge" in why and "2026-10" in why and why.endswith("this month stays as it is")
     assert billed(lake) == {"0123": Decimal(100)}
     assert states(lake) == [("2026-10", "complete", "not_valid"), ("2026-11", "loaded", None)]
+
+    # and once the rule is another, the next run reads it again
+    shutil.copytree(validate.EXPECTATIONS, tmp_path / "rules")
+    monkeypatch.setattr(validate, "EXPECTATIONS", tmp_path / "rules")
+    for file in (tmp_path / "rules").glob("charge*.json"):
+        suite = json.loads(file.read_text())
+        rules = [one for one in suite["expectations"] if "currency_mixed" not in str(one)]
+        file.write_text(json.dumps(suite | {"expectations": rules}))
+    assert not billing.ingest("aws_focus", "second")["refused"]
+    assert billed(lake) == {"0123": Decimal("102.5")}
 
 
 def test_two_tables_of_one_account_as_csv_are_not_added(lake):

@@ -154,6 +154,29 @@ def test_two_contracts_that_know_nothing_of_each_other_do_not_both_publish_an_ac
     assert billed(lake) == {(OLD, "2026-10"): Decimal("1.25")}
 
 
+def test_a_month_that_waits_goes_over_once_the_line_behind_its_contract_reaches_who_has_it(
+    lake, contracts, capsys
+):
+    # given a restated month of an export, and the third one of a line in which it is not named yet
+    contracts(**{NEW: "aws_cur2"})
+    land(lake, "one.csv", bill(line()), FIRST)
+    billing.ingest(OLD, "one")
+    land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
+    billing.ingest(OLD, "two")
+    land_export(lake, "2026-10", bill(line(BilledCost="3")), CLOSED)
+    assert billing.ingest(NEW, "refused")["refused"]
+
+    # when the second one is told to take over from it
+    contracts(**{NEW: "aws_cur2", "aws_cur2": OLD})
+    assert not billing.ingest(NEW, "over")["refused"]
+
+    # then the third one has the month, and what had moved before is not what moved last
+    assert billed(lake) == {(NEW, "2026-10"): Decimal(3)}
+    assert cli.main(["billing", "statement"]) == 0
+    (together,) = [one for one in capsys.readouterr().out.splitlines() if "together" in one]
+    assert together.split()[-1] == "0.00"
+
+
 @shared
 @pytest.mark.shared_data
 def test_a_real_month_of_the_legacy_report_goes_over_to_cur_2(lake, contracts):

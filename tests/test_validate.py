@@ -146,7 +146,7 @@ def test_a_failed_suite_publishes_nothing_and_names_table_rule_count_and_line(
 
     said = str(failed.value)
     head, *rules, see = said.splitlines()
-    assert head.startswith("usage_arrival of app_usage, 2026-11-18: 2 expectations failed, nothing")
+    assert head.startswith("usage_arrival of app_usage, 2026-11-18: 2 expectations failed, it is")
     assert [line.partition(":")[0] for line in rules] == [
         "  ours (What is ours.)",
         "  theirs (What is ours.)",

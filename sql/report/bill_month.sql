@@ -1,7 +1,7 @@
 -- A month of a provider by service: four costs, and what the newest restatement changed of the billed one.
 --
 -- grain:   provider, billing_period, service_name, currency
--- inputs:  charge_daily, charge_restatement
+-- inputs:  charge_daily, charge_restatement, delivery
 -- params:  period
 
 WITH month AS (
@@ -20,6 +20,13 @@ WITH month AS (
     GROUP BY ALL
 ),
 
+-- what had moved before another export took the month over is not the newest
+went_over AS (
+    SELECT stream FROM delivery WHERE billing_period = $period AND reason = 'taken_over'
+    EXCEPT
+    SELECT stream FROM charge_daily WHERE billing_period = $period
+),
+
 newest AS (
     SELECT
         provider,
@@ -28,7 +35,7 @@ newest AS (
         sum(billed_difference)::DECIMAL(38,18) AS moved
     FROM (
         FROM charge_restatement
-        WHERE billing_period = $period
+        WHERE billing_period = $period AND stream NOT IN (SELECT stream FROM went_over)
         QUALIFY replaced = max(replaced) OVER (PARTITION BY stream)
     )
     GROUP BY ALL
