@@ -27,7 +27,7 @@ from etl.billing_contract import BillingContract
 from etl.billing_months import Settled
 from etl.charge_tables import CHARGE_DAILY
 from etl.delivery import Delivery
-from etl.errors import SettingError, SourceError
+from etl.errors import ContractError, SettingError, SourceError
 from etl.store import Store
 from etl.work import Work
 
@@ -143,9 +143,18 @@ def overdue(stream: str) -> list[str]:
 
 
 def alarm() -> None:
-    """SourceError that names every contract in use whose deliveries stay away, and every month that was refused."""
-    if told := [why for stream in streams() for why in overdue(stream)]:
+    """SourceError that names every contract in use whose deliveries stay away or that is wrong, and every
+    month that was refused."""
+    told = dict.fromkeys(why for stream in streams() for why in _overdue(stream))
+    if told:
         raise SourceError("\n".join(told))
+
+
+def _overdue(stream: str) -> list[str]:
+    try:
+        return overdue(stream)
+    except ContractError as wrong:  # told as well: a wrong contract hides nothing of the others
+        return [str(wrong)]
 
 
 def _begin(stream: str, run: str) -> tuple[Work, BillingContract]:

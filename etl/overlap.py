@@ -4,6 +4,7 @@ Bound are the month's charges (`charge`) and their daily costs (`daily_row`) as 
 """
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -39,6 +40,10 @@ GONE = f"""
 
 UNTIL_THEN = "until then this month stays as it is"
 
+LATER = """
+    SELECT min(charge_date) AS day, (SELECT min(charge_date) FROM our_daily) AS old_day
+    FROM daily_row HAVING day > old_day"""
+
 
 def refuse(
     engine: duckdb.DuckDBPyConnection,
@@ -60,6 +65,7 @@ def refuse(
         (ELSEWHERE, None, True, _elsewhere),
         (TWICE, {"place": place}, place is not None, _twice),
         (GONE, None, contract.discovery.kind == "replace" and not month.asked, _gone),
+        (LATER, None, bool(month.old_streams) and not month.asked, _later),
     ):
         if applies and (found := sql.rows(engine, query, given)):
             raise says(contract.stream, month.billing_period, **found[0])
@@ -145,6 +151,16 @@ def _gone(mine: str, period: str, billing_account_id: str) -> Refused:
         f"{mine} {period}: the month of billing account {billing_account_id} is loaded, and the newer delivery has "
         "nothing of it: where two exports lie below the contract's path give each a contract of its own; where the "
         f"account did go, ask for the month by name: usage-export billing ingest {mine} --period {period}; "
+        f"{UNTIL_THEN}",
+        COMPLETE,
+    )
+
+
+def _later(mine: str, period: str, day: date, old_day: date) -> Refused:
+    return Refused(
+        "begins_later",
+        f"{mine} {period}: begins on {day}, and what it would take over on {old_day}: let the export deliver the whole "
+        f"month; where this is all of it, ask for it by name: usage-export billing ingest {mine} --period {period}; "
         f"{UNTIL_THEN}",
         COMPLETE,
     )

@@ -88,6 +88,7 @@ DELIVERY = {
     "newer_delivery": "superseded: A newer complete delivery took its place.",
     "counted_elsewhere": "complete: Another contract has loaded the month of one of its accounts.",
     "two_folders": "complete: The month of one of its accounts lies in two folders.",
+    "begins_later": "complete: It would take over a month, and begins after what is loaded of it.",
     "account_gone": "complete: It has nothing of an account whose month is loaded.",
     "not_valid": "complete: Its month breaks an expectation of a published table.",
     "vanished": "seen: It no longer lies in landing, and was never loaded.",

@@ -10,6 +10,7 @@ import pytest
 
 from etl import billing, cli, validate
 from etl.errors import SourceError
+from etl.settings import ROOT
 from tests.bills import bill, land, line
 
 FIRST, SECOND = datetime(2026, 10, 20, 6), datetime(2026, 10, 21, 6)
@@ -71,7 +72,9 @@ def test_an_account_goes_from_its_month_only_where_the_month_is_asked_for(lake):
     assert billed(lake) == {"0123": Decimal(109)}
 
 
-def test_a_refused_month_is_told_of_until_it_heals_and_is_published_then(lake, capsys):
+def test_a_refused_month_is_told_of_until_it_heals_and_is_published_then(
+    lake, capsys, tmp_path, monkeypatch
+):
     # given a month that two contracts deliver, and one that only the second delivers
     land(lake, "one.csv", bill(line()), FIRST)
     billing.ingest("aws_focus", "first")
@@ -81,8 +84,13 @@ def test_a_refused_month_is_told_of_until_it_heals_and_is_published_then(lake, c
         assert cli.main(["billing", "ingest", "aws_focus_export"]) == 1
         told = capsys.readouterr()
         assert "2026-10: the month of billing account 0123 is loaded by the contract" in told.err
+    broken = tmp_path / "contracts"  # which hides nothing of the others
+    shutil.copytree(ROOT / "contracts", broken)
+    (broken / "billing/aws_cur/1.0.0.yaml").write_text("id: [")
+    monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(broken))
     with pytest.raises(SourceError, match="aws_focus_export 2026-10: the month of billing account"):
         billing.alarm()
+    monkeypatch.delenv("USAGE_EXPORT_CONTRACTS")
     assert billed(lake) == {"0123": Decimal("101.25")}
 
     # when the account is no longer in the first one's month

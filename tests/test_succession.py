@@ -87,6 +87,15 @@ def test_a_month_does_not_go_over_by_half(lake, two_months):
     assert states(lake, NEW)[-1] == ("2026-10", "rejected", "partial_month")
     assert set(billed(lake)) == {(OLD, "2026-10"), (OLD, "2026-11")}
 
+    # and when it begins after it, as an export does that was made in the middle of a month, then somebody must say so
+    late = {"ChargePeriodStart": "2026-10-15T00:00:00Z", "ChargePeriodEnd": "2026-10-16T00:00:00Z"}
+    body = bill(line(**late), line(**late, BillingAccountId="0999"))
+    land_export(lake, "2026-10", body, SECOND + timedelta(hours=1))
+    (why,) = billing.ingest(NEW, "late")["refused"]
+    assert "begins on 2026-10-15, and what it would take over on 2026-10-02" in why
+    assert not billing.ingest(NEW, "asked", "2026-10")["refused"]
+    assert set(billed(lake)) == {(NEW, "2026-10"), (OLD, "2026-11")}
+
 
 def test_a_month_goes_over_whole_and_says_what_moved_and_never_back(lake, two_months, capsys):
     # when the new one delivers all of it, and a line costs more
