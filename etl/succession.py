@@ -58,7 +58,10 @@ def _wrong(contracts: Path, contract: BillingContract, stream: str) -> str | Non
     if stream == contract.stream:
         return "is this contract itself"
     if stream not in (known := billing_contract.streams(contracts)):
-        return f"is no billing contract: known are {', '.join(known)}; where it has ended, remove the key"
+        return (
+            f"is no billing contract: known are {', '.join(known)}; where all its months went over, remove the key, "
+            "else put its contract back until they did"
+        )
     old = billing_contract.load(contracts, stream)
     if old.provider != contract.provider:
         return f"is of the provider {old.provider}, this contract of {contract.provider}"
