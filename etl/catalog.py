@@ -13,7 +13,7 @@ import duckdb
 
 from etl import settings as environment
 from etl import shapes, sql
-from etl.errors import StoreUnavailable
+from etl.errors import Corrupt, StoreUnavailable
 from etl.privacy import quote
 from etl.release import Release, files
 from etl.settings import Location
@@ -24,36 +24,61 @@ VIEWS = ("focus_1_2", "charge_tag", "sub_account")  # over the tables, in sql/vi
 
 def views(release: Release, lake: Location) -> str:
     """SQL that (re)creates every view of a release."""
-    head = f"-- release {release.number} of {lake.url()}\n"
+    return f"-- release {release.number} of {lake.url()}\n" + "".join(_statements(release, lake))
+
+
+def _statements(release: Release, lake: Location) -> list[str]:
     made = {name: _select(release, name, lake) for name in ALL}
     made |= {name: sql.model(f"view/{name}").rstrip() + "\n" for name in VIEWS}
-    return head + "".join(
-        f"CREATE OR REPLACE VIEW {name} AS\n{select};\n" for name, select in made.items()
-    )
+    return [f"CREATE OR REPLACE VIEW {name} AS\n{select};\n" for name, select in made.items()]
 
 
 def catalog(release: Release, lake: Location, target: Path) -> Path:
     """A DuckDB file that holds the views; needs to reach the lake, because making a view checks it."""
-    with (
-        _reading(lake),
-        duckdb.connect(str(target), config={"allow_unsigned_extensions": "true"}) as connection,
-    ):
-        connect_store(connection)
-        connection.execute(views(release, lake))
-    return target
+    with _reading(lake), _with_views(release, lake, str(target)):
+        return target
 
 
 @contextmanager
 def open_release(release: Release, lake: Location) -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory connection with the views of a release; StoreUnavailable also from queries within."""
-    with (
-        _reading(lake),
-        duckdb.connect(config={"allow_unsigned_extensions": "true"}) as connection,
-    ):
-        connect_store(connection)
+    with _reading(lake), _with_views(release, lake, ":memory:") as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(views(release, lake))
         yield connection
+
+
+def _with_views(release: Release, lake: Location, target: str) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(target, config={"allow_unsigned_extensions": "true"})
+    try:
+        connect_store(connection)
+        connection.execute(
+            "SET enable_external_file_cache = false"
+        )  # what comes damaged is not kept
+        for statement in _statements(release, lake):
+            _make(connection, statement, release, lake)
+        connection.execute("SET enable_external_file_cache = true")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection, statement: str, release: Release, lake: Location
+) -> None:
+    """To make a view DuckDB opens its files, and knows no hash of them: it is asked again where it cannot."""
+    for last in (False, False, True):
+        try:
+            connection.execute(statement)
+            return
+        except duckdb.IOException:
+            raise
+        except duckdb.Error as error:
+            if last:
+                raise Corrupt(
+                    f"{lake.url()}: a file of release {release.number} cannot be opened: {error}; restore the "
+                    "object, or build its day again"
+                ) from error
 
 
 @contextmanager

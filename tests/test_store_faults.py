@@ -134,6 +134,14 @@ def test_views_that_the_store_holds_back_are_told_and_made_by_a_rerun(proxy, beh
     assert behind.rows("SELECT count(*) AS n FROM quarantine")
 
 
+def test_a_file_that_comes_damaged_while_views_are_made_is_asked_for_again(proxy, behind, expected):
+    proxy.faults = [Fault("flipped", r"GET /lake/.*/manifest/", 1)]
+
+    assert run(behind) == expected
+
+    assert proxy.faults[0].hurt == 1
+
+
 @pytest.mark.parametrize("place", ["usage_arrival/", "_work/", "_release/0000000001.json"])
 def test_bytes_that_stay_wrong_are_never_used_and_the_object_is_named(lake, place):
     # given what a disk did to one object of the lake
