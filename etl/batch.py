@@ -69,7 +69,7 @@ def load(work: Work, plan: dict, folder: Path) -> Read:
         if body is None or not _of_these(body, mine):
             read.unread += _failed(mine, f"batch {number} was not read: see the log of its task")
             continue
-        if body["made_by"] != made_by:
+        if body.get("made_by") != made_by:
             said = f"batch {number} was read by another version of the contract or its SQL: the next run reads it anew"
             read.unread += _failed(mine, said)
             continue

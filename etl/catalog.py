@@ -51,9 +51,8 @@ def _with_views(release: Release, lake: Location, target: str) -> duckdb.DuckDBP
     connection = duckdb.connect(target, config={"allow_unsigned_extensions": "true"})
     try:
         connect_store(connection)
-        connection.execute(
-            "SET enable_external_file_cache = false"
-        )  # what comes damaged is not kept
+        # what comes damaged while views are made must not be kept
+        connection.execute("SET enable_external_file_cache = false")
         for statement in _statements(release, lake):
             _make(connection, statement, release, lake)
         connection.execute("SET enable_external_file_cache = true")
@@ -71,8 +70,8 @@ def _make(
         try:
             connection.execute(statement)
             return
-        except duckdb.IOException:
-            raise
+        except duckdb.OperationalError:
+            raise  # memory, disk or the store, not the bytes
         except duckdb.Error as error:
             if last:
                 raise Corrupt(

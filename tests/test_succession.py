@@ -128,8 +128,8 @@ def test_a_month_goes_over_whole_and_says_what_moved_and_never_back(lake, two_mo
     assert lake.rows("SELECT count(*) AS n FROM charge_restatement") == [{"n": 1}]
 
 
-def test_of_two_lanes_that_run_at_once_one_loses_and_the_month_counts_once(lake, contracts):
-    contracts(**{NEW: OLD})
+def validated_side_by_side(lake) -> None:
+    """The same month by both contracts, and both lanes before publishing."""
     land(lake, "one.csv", bill(line()), FIRST)
     land_export(lake, "2026-10", bill(line(BilledCost="3")), FIRST)
     for stream in (OLD, NEW):
@@ -137,6 +137,11 @@ def test_of_two_lanes_that_run_at_once_one_loses_and_the_month_counts_once(lake,
         billing.load(stream, "both", 0)
         billing.settle(stream, "both")
         billing.validate(stream, "both")
+
+
+def test_of_two_lanes_that_run_at_once_one_loses_and_the_month_counts_once(lake, contracts):
+    contracts(**{NEW: OLD})
+    validated_side_by_side(lake)
 
     billing.publish(NEW, "both")
     with pytest.raises(StaleInput, match="holds an account of aws_focus in the same month"):
@@ -148,13 +153,7 @@ def test_of_two_lanes_that_run_at_once_one_loses_and_the_month_counts_once(lake,
 
 
 def test_two_contracts_that_know_nothing_of_each_other_do_not_both_publish_an_account(lake):
-    land(lake, "one.csv", bill(line()), FIRST)
-    land_export(lake, "2026-10", bill(line(BilledCost="3")), FIRST)
-    for stream in (OLD, NEW):
-        billing.deliver(stream, "both")
-        billing.load(stream, "both", 0)
-        billing.settle(stream, "both")
-        billing.validate(stream, "both")
+    validated_side_by_side(lake)
 
     billing.publish(OLD, "both")
     with pytest.raises(StaleInput):

@@ -97,7 +97,7 @@ def _airflow(folder: Path, kept: Secrets, port: int) -> dict[str, str]:
         ),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        # SQLite has one writer at a time: at its 5 s a click was answered with a 500, and the scheduler ended
+        # SQLite has one writer at a time: after its 5 s of waiting a click was answered with a 500
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
