@@ -20,14 +20,17 @@ from etl import (
     release,
     settings,
     succession,
+    way_back,
 )
 from etl import load as loading
 from etl import publish as publication
 from etl.billing_contract import BillingContract
 from etl.billing_months import Settled
 from etl.charge_tables import CHARGE_DAILY
-from etl.delivery import Delivery
+from etl.delivery import COMPLETE, LOADED, Delivery
+from etl.discover import Lying
 from etl.errors import ContractError, SettingError, SourceError
+from etl.release import Release
 from etl.store import Store
 from etl.work import Work
 
@@ -45,29 +48,22 @@ def deliver(stream: str, run: str, billing_period: str | None = None) -> dict:
     base = release.latest(work.lake)
     with work.scratch() as folder:
         known = delivery.ledger(work.settings, work.lake, base, stream, folder)
+    known = way_back.reopened(contract, known)
     settled = [] if billing_period else known  # what is asked for again is looked at again
-    found = discover.discover(work.landing, contract, settled, _now())
-    taken_over = succession.taken_over(work.settings.contracts, contract, base)
-    chosen, changed = choose.choose(contract, found, known, billing_period, taken_over)
-    waiting = (
-        []
-        if billing_period
-        else held.waiting(contract, base, chosen, known, billing_months.rules(work, contract))
-    )
-    names = {one.delivery_id for one in waiting}
-    loads = [one for one in chosen if one.delivery_id not in names]
+    lying = discover.discover(work.landing, contract, settled, _now())
+    chosen, loads, changed = _chosen(work, contract, base, known, lying, billing_period)
     plan = {
         "base": base.number,
         "asked": billing_period,
-        "judged": [one.delivery_id for one in chosen],
-        "loads": [one.to_json() for one in loads],
+        "judged": [one.delivery_id for one, *_ in chosen],
+        "loads": [[one.to_json() for one in group] for group in loads],
         "changed": [one.to_json() for one in changed],
-        "found": [replace(one, parts=()).to_json() for one in found],
+        "found": [replace(one, parts=()).to_json() for one in lying.found],
     }
     work.save(plan, "deliveries.json")
     numbers = list(range(len(loads)))
     return {
-        "deliveries": len(found),
+        "deliveries": len(lying.found),
         "loads": numbers,
         "batches": [numbers[first::SIDE_BY_SIDE] for first in numbers[:SIDE_BY_SIDE]],
         "set_aside": _outcomes(changed),
@@ -75,28 +71,27 @@ def deliver(stream: str, run: str, billing_period: str | None = None) -> dict:
 
 
 def load(stream: str, run: str, number: int) -> dict:
-    """Read one delivery of the plan into staged charges."""
+    """Read one delivery of the plan into staged charges; where it is no good month, the one before it."""
     work, contract = _begin(stream, run)
-    one = delivery.from_json(work.load("deliveries.json")["loads"][number])
-    with work.scratch() as folder:
-        out = work.staged(folder)
-        done = loading.load(work.settings, work.landing, contract, one, folder, out)
-    body = {
-        "delivery": done.delivery.to_json(),
-        "objects": done.objects,
-        "source": done.sources(),
-        "tables": out.tables,
-    }
-    work.save(body, billing_months.loaded(number))
-    return {
-        "delivery": one.delivery_id,
-        "billing_period": one.billing_period,
-        "state": done.delivery.state,
-        "reason": done.delivery.reason,
-        "detail": done.delivery.detail,
-        "rows": done.delivery.rows,
-        "unknown_columns": done.delivery.unknown_columns,
-    }
+    bodies, read = [], []
+    for one in map(delivery.from_json, work.load("deliveries.json")["loads"][number]):
+        with work.scratch() as folder:
+            out = work.staged(folder)
+            done = loading.load(work.settings, work.landing, contract, one, folder, out)
+        bodies.append(
+            {"objects": done.objects, "source": done.sources(), "tables": out.tables},
+        )
+        read.append(done.delivery)
+        if done.delivery.state == LOADED and done.delivery.rows:
+            break
+    outcomes = way_back.standing(read)
+    judged = zip(bodies, outcomes, strict=True)
+    work.save(
+        [body | {"delivery": one.to_json()} for body, one in judged], billing_months.loaded(number)
+    )
+    last = next((one for one in outcomes if one.state == LOADED), outcomes[0])
+    names = ("billing_period", "state", "reason", "detail", "rows", "unknown_columns")
+    return {"delivery": last.delivery_id} | {name: getattr(last, name) for name in names}
 
 
 def settle(stream: str, run: str) -> dict:
@@ -155,6 +150,36 @@ def _overdue(stream: str) -> list[str]:
         return overdue(stream)
     except ContractError as wrong:  # told as well: a wrong contract hides nothing of the others
         return [str(wrong)]
+
+
+def _chosen(
+    work: Work[BillingContract],
+    contract: BillingContract,
+    base: Release,
+    known: list[Delivery],
+    lying: Lying,
+    asked: str | None,
+) -> tuple[list[list[Delivery]], list[list[Delivery]], list[Delivery]]:
+    """Deliveries that count now, those of them to load, and ledger rows that changed without being loaded."""
+    gone = way_back.withdrawn(contract, known, lying.found, lying.there)
+    told, passed_over = [], set[str]()
+    adds = contract.discovery.kind == "append"
+    rules = billing_months.rules(work, contract)
+    if asked:
+        lost = [name for name, (one, _) in gone.items() if one.billing_period == asked]
+        known = way_back.given_up(contract, known, lost)
+    else:
+        told = [way_back.told(contract, *pair) for pair in gone.values()]
+        passed_over |= {one.delivery_id for one in told}
+        complete = [one for one in lying.found if one.state == COMPLETE and not adds]
+        passed_over |= held.waiting(contract, base, complete, known, rules)
+    taken_over = succession.taken_over(work.settings.contracts, contract, base)
+    chosen, changed = choose.choose(contract, lying.found, known, asked, taken_over, passed_over)
+    waiting = set[str]()
+    if adds and not asked:  # what comes together is judged together
+        waiting = held.waiting(contract, base, [one for one, *_ in chosen], known, rules)
+    news = [one for one in told if one.detail not in {before.detail for before in known}]
+    return chosen, [one for one in chosen if one[0].delivery_id not in waiting], changed + news
 
 
 def _begin(stream: str, run: str) -> tuple[Work, BillingContract]:

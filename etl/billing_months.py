@@ -36,7 +36,7 @@ class Settled:
 
 
 def loaded(number: int) -> str:
-    """Name of what the load of a plan's delivery leaves in the work area."""
+    """Name of what a load of the plan leaves in the work area: each delivery that it read."""
     return f"load-{number:04d}.json"
 
 
@@ -105,7 +105,7 @@ def _settle(
     out: Staged,
 ) -> tuple[Outcome, dict[str, dict]]:
     """What becomes of all deliveries, less those that touch a month that turns out to be refused."""
-    loads = [work.load(loaded(number)) for number in range(len(plan["loads"]))]
+    loads = [one for number in range(len(plan["loads"])) for one in work.load(loaded(number))]
     set_aside = [delivery.from_json(one) for one in plan["changed"]]
     waits: dict[str, Delivery] = {}
     while True:

@@ -4,11 +4,11 @@ A month is replaced whole by its newest complete delivery; an older, partial, em
 what is loaded. Where deliveries append, each is loaded once; an object that was replaced takes its rows back.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from etl.billing_contract import BillingContract
-from etl.delivery import COMPLETE, LOADED, SEEN, SUPERSEDED, Delivery, is_settled
+from etl.delivery import COMPLETE, LOADED, SEEN, SUPERSEDED, Delivery, age, is_settled
 
 
 def choose(
@@ -17,15 +17,21 @@ def choose(
     known: Iterable[Delivery],
     billing_period: str | None = None,
     taken_over: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[list[Delivery], list[Delivery]]:
+    passed_over: Collection[str] = (),
+) -> tuple[list[list[Delivery]], list[Delivery]]:
     """(deliveries to load, ledger rows that changed without being loaded). With `billing_period` only of
-    that month, and what is loaded of it already is loaded again. `taken_over`: month -> contract that has it now."""
+    that month, and what is loaded of it already is loaded again. `taken_over`: month -> contract that has it now.
+
+    Of each delivery to load those follow, newest first, that count where it is refused. `passed_over` stay as they
+    are in the ledger."""
     of_id = {one.delivery_id: one for one in known}
     wanted = [one for one in found if billing_period in (None, one.billing_period)]
     open_ones: list[Delivery] = []
     changed = _vanished(of_id, wanted, billing_period)
     for one in wanted:
         before = of_id.get(one.delivery_id)
+        if one.delivery_id in passed_over:
+            continue
         if before and _is_settled(contract, before, one, again=billing_period is not None):
             continue
         if one.state == COMPLETE and one.billing_period in taken_over:
@@ -62,10 +68,10 @@ def _is_settled(contract: BillingContract, before: Delivery, now: Delivery, agai
 
 def _last_of_each_place(
     open_ones: list[Delivery], changed: list[Delivery]
-) -> tuple[list[Delivery], list[Delivery]]:
+) -> tuple[list[list[Delivery]], list[Delivery]]:
     """What lies there under two spellings of one path is one delivery: the last."""
-    last = {one.place: one for one in sorted(open_ones, key=_age)}
-    chosen = [one for one in open_ones if one is last[one.place]]
+    last = {one.place: one for one in sorted(open_ones, key=age)}
+    chosen = [[one] for one in open_ones if one is last[one.place]]
     others = (one for one in open_ones if one is not last[one.place])
     older = [one.at(SUPERSEDED, "newer_delivery", last[one.place].delivery_id) for one in others]
     return chosen, changed + older
@@ -73,23 +79,20 @@ def _last_of_each_place(
 
 def _newest(
     open_ones: list[Delivery], known: list[Delivery], changed: list[Delivery]
-) -> tuple[list[Delivery], list[Delivery]]:
+) -> tuple[list[list[Delivery]], list[Delivery]]:
     """The newest complete delivery of each month, unless what is loaded is newer."""
-    chosen: list[Delivery] = []
+    chosen: list[list[Delivery]] = []
     for month in sorted({one.billing_period for one in open_ones}):
         mine = [one for one in open_ones if one.billing_period == month]
-        newest = max(mine, key=_age)
         loaded = [one for one in known if one.billing_period == month and one.state == LOADED]
-        for one in mine:
-            newer = [other for other in loaded if _age(other) > _age(one)]
+        good: list[Delivery] = []
+        for one in sorted(mine, key=age, reverse=True):
+            newer = [other for other in loaded if age(other) > age(one)]
             if newer:
                 changed.append(one.at(SUPERSEDED, "older_than_loaded", newer[0].delivery_id))
-            elif one is newest:
-                chosen.append(one)
-            else:
-                changed.append(one.at(SUPERSEDED, "newer_delivery", newest.delivery_id))
+                continue
+            if good:
+                changed.append(one.at(SUPERSEDED, "newer_delivery", good[0].delivery_id))
+            good.append(one)
+        chosen += [good] if good else []
     return chosen, changed
-
-
-def _age(one: Delivery) -> tuple:
-    return one.submitted_at, one.delivery_id

@@ -97,6 +97,11 @@ def from_json(one: dict) -> Delivery:
     return Delivery(**one | {"parts": parts} | times)
 
 
+def age(one: Delivery) -> tuple:
+    """Of two deliveries of a month the greater one is newer."""
+    return one.submitted_at, one.delivery_id
+
+
 def short_id(delivery_id: str) -> str:
     """First 16 hex digits of sha256(delivery_id): the partition of its charges."""
     return hashlib.sha256(delivery_id.encode()).hexdigest()[:16]

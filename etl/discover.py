@@ -8,13 +8,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from etl import settled, stated
 from etl.billing_contract import BillingContract
-from etl.delivery import COMPLETE, REJECTED, SEEN, Delivery, Refused
+from etl.delivery import COMPLETE, REJECTED, SEEN, Delivery, Refused, age
 from etl.errors import SourceError
 from etl.settled import Settled
 from etl.store import Pinned, Store
@@ -24,10 +24,18 @@ Told = dict[str, tuple[str, datetime]]  # key -> (ETag, last modified)
 Found = tuple[str, Delivery | None]  # its id; None: settled and unchanged
 
 
+@dataclass(frozen=True)
+class Lying:
+    """What lies in landing: every delivery by its id, and those that are not settled, oldest first."""
+
+    there: frozenset[str]
+    found: list[Delivery]
+
+
 def discover(
     landing: Store, contract: BillingContract, known: Iterable[Delivery], now: datetime
-) -> list[Delivery]:
-    """Deliveries of a contract that `known` has not settled, oldest first; their objects are pinned where they
+) -> Lying:
+    """Deliveries of a contract, and which of them `known` has not settled; their objects are pinned where they
     are complete."""
     where, pattern = contract.discovery, contract.discovery.regex
     listed = sorted(_listed(landing, where.head).items())
@@ -40,8 +48,7 @@ def discover(
     else:
         found = [_by_object(landing, contract, done, key, told, now) for key in told]
     by_id = dict(sorted(found, key=_written))  # of a manifest that lies there twice the last one
-    deliveries = [one for one in by_id.values() if one]
-    return sorted(deliveries, key=lambda one: (one.submitted_at, one.delivery_id))
+    return Lying(frozenset(by_id), sorted((one for one in by_id.values() if one), key=age))
 
 
 def _written(found: Found) -> datetime:

@@ -17,19 +17,20 @@ from etl.release import Release
 def waiting(
     contract: BillingContract,
     base: Release,
-    chosen: Sequence[Delivery],
+    complete: Iterable[Delivery],
     known: Iterable[Delivery],
     rules: Sequence[str],
-) -> list[Delivery]:
-    """Of the deliveries to load those that would be refused as they were. `rules` is what else judges a month."""
-    of_id = {one.delivery_id: one for one in known}
-    judged = [one.delivery_id for one in chosen]
+) -> set[str]:
+    """Of complete deliveries the ids of those that would be refused as they were. `rules` is what else judges a
+    month."""
+    of_id = {one.delivery_id: one for one in known if one.state == COMPLETE and one.held_against}
+    judged = [one.delivery_id for one in complete]
     before = [of_id[name] for name in judged if name in of_id]
-    return [
-        one
+    return {
+        one.delivery_id
         for one in before
-        if one.held_against and one.held_against == _again(contract, base, one, judged, rules)
-    ]
+        if one.held_against == _again(contract, base, one, judged, rules)
+    }
 
 
 def refused(

@@ -8,7 +8,7 @@ import pyarrow as pa
 from etl import delivery, layout
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE, DELIVERY_OBJECT
-from etl.delivery import LOADED, REJECTED, SUPERSEDED, Delivery
+from etl.delivery import LOADED, REJECTED, SUPERSEDED, Delivery, age
 from etl.release import Changes, Release
 from etl.staged import Staged
 
@@ -119,8 +119,14 @@ def _take(
 
 def _superseded(gone: Delivery, by: Delivery) -> Delivery:
     if gone.stream == by.stream:
-        return gone.at(SUPERSEDED, "newer_delivery", by.delivery_id)
+        why = "withdrawn" if _is_back(by, gone) else "newer_delivery"
+        return gone.at(SUPERSEDED, why, by.delivery_id)
     return gone.at(SUPERSEDED, "taken_over", f"{by.stream} {by.delivery_id}")
+
+
+def _is_back(one: Delivery, before: Delivery) -> bool:
+    """An older one is chosen only where what is loaded was withdrawn, and the month was asked for."""
+    return one.stream == before.stream and age(one) < age(before)
 
 
 def accept(contract: BillingContract, done: Delivery, known: Iterable[Delivery]) -> Delivery:
@@ -135,6 +141,8 @@ def accept(contract: BillingContract, done: Delivery, known: Iterable[Delivery])
             return done.at(SUPERSEDED, "same_content", old.delivery_id)
         if old.rows and not done.rows:
             return done.at(REJECTED, "empty", f"{old.rows} rows are loaded")
+        if _is_back(done, old):
+            continue
         if old.last_day and done.last_day and done.last_day < old.last_day:
             detail = f"ends on {done.last_day}, what is loaded on {old.last_day}"
             return done.at(REJECTED, "partial_month", detail)

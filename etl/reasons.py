@@ -86,6 +86,8 @@ DELIVERY = {
     "same_content": "superseded: Its objects equal, byte for byte, those that are loaded.",
     "older_than_loaded": "superseded: A newer delivery of the month is loaded.",
     "newer_delivery": "superseded: A newer complete delivery took its place.",
+    "withdrawn": "superseded: It no longer lies in landing, and the month was asked for, of which an older one does.",
+    "newer_withdrawn": "complete: The newer one that is loaded no longer lies in landing; this one does.",
     "counted_elsewhere": "complete: Another contract has loaded the month of one of its accounts.",
     "two_folders": "complete: The month of one of its accounts lies in two folders.",
     "begins_later": "complete: It would take over a month, and begins after what is loaded of it.",

@@ -55,7 +55,7 @@ def test_every_outcome_of_a_delivery_is_explained_and_none_is_stale():
     library = {path.stem: path.read_text() for path in (ROOT / "etl").glob("*.py")}
     text = "".join(library.values())
     given = re.findall(r'Refused\(\s*"(\w+)"', text)
-    given += re.findall(r'\.at\(\s*(?:SEEN|REJECTED|SUPERSEDED), "(\w+)"', text)
+    given += re.findall(r'\.at\(\s*(?:SEEN|COMPLETE|REJECTED|SUPERSEDED),\s+"(\w+)"', text)
     words = library["charge_map"] + library["charge_text"]
     given += re.findall(r"""['"]'?(time_not_readable|not_json|no_value)\b""", words)
     given += re.findall(r"'(amount_\w+)'", (ROOT / "sql" / "billing_macros.sql").read_text())

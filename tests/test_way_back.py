@@ -1,0 +1,149 @@
+"""The newest good delivery of a month stands: a newer one that is refused or withdrawn is no end of the older one."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from etl import billing, cli
+from etl.errors import SourceError
+from tests.bills import FOLDER, bill, land, line
+from tests.test_billing import billed, states
+
+FIRST, SECOND, THIRD, FOURTH = (datetime(2026, 10, day, 6) for day in (20, 21, 22, 23))
+OTHER = line(BillingAccountId="9")
+
+pytestmark = pytest.mark.usefixtures("quick_judge")
+
+
+def withdraw(lake, name: str) -> None:
+    lake.client.delete_object(Bucket="landing", Key=f"{lake.name}/{FOLDER}/{name}")
+
+
+def expect_nothing_new(lake) -> None:
+    release = lake.release()
+    billing.ingest("aws_focus", "idle")
+    assert lake.release() == release
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [(bill(line(BilledCost="much")), "amount_not_a_number"), (bill(), "empty")],
+)
+def test_of_deliveries_that_came_at_once_the_newest_good_one_is_loaded(lake, body, reason):
+    land(lake, "one.csv", bill(line()), FIRST)
+    land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
+    land(lake, "three.csv", body, THIRD)
+    land(lake, "four.csv", body + b"\n", FOURTH)
+
+    billing.ingest("aws_focus", "first")
+
+    assert billed(lake) == {"USD": Decimal("3")}
+    assert states(lake) == {
+        "one.csv": ("superseded", "newer_delivery"),
+        "two.csv": ("loaded", None),
+        "three.csv": ("rejected", reason),
+        "four.csv": ("rejected", reason),
+    }
+    expect_nothing_new(lake)
+
+
+def test_an_empty_month_is_loaded_where_nothing_better_came(lake):
+    land(lake, "one.csv", bill(line(BilledCost="much")), FIRST)
+    land(lake, "two.csv", bill(), SECOND)
+
+    billing.ingest("aws_focus", "first")
+
+    assert states(lake)["two.csv"] == ("loaded", None)
+
+
+def test_while_the_newest_waits_the_one_before_it_stands(lake):
+    # given a loaded month, a newer delivery of it, and one after that in which an account is missing
+    land(lake, "one.csv", bill(line(), OTHER), FIRST)
+    billing.ingest("aws_focus", "first")
+    land(lake, "two.csv", bill(line(BilledCost="3"), OTHER), SECOND)
+    land(lake, "three.csv", bill(line(BilledCost="5")), THIRD)
+    for run in ("refused", "older", "again"):
+        billing.ingest("aws_focus", run)
+
+    # then the one in the middle counts, and nothing moves any more
+    assert billed(lake) == {"USD": Decimal("4.25")}
+    assert states(lake) == {
+        "one.csv": ("superseded", "newer_delivery"),
+        "two.csv": ("loaded", None),
+        "three.csv": ("complete", "account_gone"),
+    }
+    expect_nothing_new(lake)
+
+    # and where somebody says that it is right, the newest does
+    billing.ingest("aws_focus", "asked", "2026-10")
+    assert billed(lake) == {"USD": Decimal("5")}
+
+
+def test_what_waits_and_is_withdrawn_leaves_the_month_to_the_one_before_it(lake):
+    land(lake, "one.csv", bill(line(), OTHER), FIRST)
+    billing.ingest("aws_focus", "first")
+    land(lake, "two.csv", bill(line(BilledCost="3"), OTHER), SECOND)
+    land(lake, "three.csv", bill(line(BilledCost="5")), THIRD)
+    billing.ingest("aws_focus", "refused")
+
+    withdraw(lake, "three.csv")
+    billing.ingest("aws_focus", "withdrawn")
+
+    assert states(lake)["three.csv"] == ("seen", "vanished")
+    assert billed(lake) == {"USD": Decimal("4.25")}
+    expect_nothing_new(lake)
+
+
+def test_a_month_goes_back_from_what_was_released_and_withdrawn_only_where_it_is_asked_for(
+    lake, capsys
+):
+    # given a released month whose delivery, the longer one, is withdrawn
+    land(lake, "one.csv", bill(line()), FIRST)
+    billing.ingest("aws_focus", "first")
+    days = {"ChargePeriodStart": "2026-10-09T00:00:00Z", "ChargePeriodEnd": "2026-10-10T00:00:00Z"}
+    later = line(BilledCost="3", **days)
+    land(lake, "two.csv", bill(later), SECOND)
+    billing.ingest("aws_focus", "second")
+    withdraw(lake, "two.csv")
+
+    # then it stays, and somebody is told, each time
+    for _ in range(2):
+        assert cli.main(["billing", "ingest", "aws_focus"]) == 1
+        assert "no longer lies in landing" in capsys.readouterr().err
+    with pytest.raises(SourceError, match=r"2026-10.* was withdrawn, ask for the month by name"):
+        billing.alarm()
+    assert billed(lake) == {"USD": Decimal("3")}
+
+    # when it is asked for, then the older one counts, and the difference is written down
+    assert cli.main(["billing", "ingest", "aws_focus", "--period", "2026-10"]) == 0
+    assert billed(lake) == {"USD": Decimal("1.25")}
+    assert states(lake) == {"one.csv": ("loaded", None), "two.csv": ("superseded", "withdrawn")}
+    moved = lake.rows("SELECT sum(billed_difference)::DECIMAL(9,2) AS d FROM charge_restatement")
+    assert moved == [{"d": Decimal("0")}]
+    expect_nothing_new(lake)
+
+    # and where the newer one is delivered after all, it counts again
+    land(lake, "two.csv", bill(later), SECOND)
+    billing.ingest("aws_focus", "back")
+    assert billed(lake) == {"USD": Decimal("3")}
+    expect_nothing_new(lake)
+
+
+def test_what_was_withdrawn_and_comes_back_waits_for_nobody(lake):
+    land(lake, "one.csv", bill(line()), FIRST)
+    billing.ingest("aws_focus", "first")
+    land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
+    billing.ingest("aws_focus", "second")
+    withdraw(lake, "two.csv")
+    billing.ingest("aws_focus", "withdrawn")
+    assert states(lake)["one.csv"] == ("complete", "newer_withdrawn")
+
+    land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
+    billing.ingest("aws_focus", "back")
+
+    assert states(lake) == {
+        "one.csv": ("superseded", "older_than_loaded"),
+        "two.csv": ("loaded", None),
+    }
+    expect_nothing_new(lake)
