@@ -111,7 +111,8 @@ def _hashes(entry: Entry) -> list[str]:
 def _tallies(
     engine: duckdb.DuckDBPyConnection, contract: Contract, usage_date: date
 ) -> list[Tally]:
-    """Events in = events summed, quantity in = quantity out, by meter; OutOfBalance otherwise."""
+    """Events in = events summed, quantity in = quantity out, by meter, where there are any; OutOfBalance
+    otherwise."""
     scope: dict[str, Any] = {
         "stage": "aggregate",
         "stream": contract.stream,
@@ -119,6 +120,8 @@ def _tallies(
         "scope": f"usage_date={usage_date}",
     }
     came = sql.rows(engine, TOTALS.format(rows="1", table="usage_event"))
+    if not came:
+        return []
     went = {
         (row["meter"], row["unit"]): row
         for row in sql.rows(engine, TOTALS.format(rows="events", table="daily_row"))

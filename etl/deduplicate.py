@@ -142,7 +142,8 @@ def _usage_date(name: str) -> date:
 def _tallies(
     engine: duckdb.DuckDBPyConnection, contract: Contract, usage_date: date
 ) -> list[Tally]:
-    """One tally a meter and one over all; OutOfBalance unless each adds up."""
+    """One tally a meter and one over all, none of a date that has lost its arrivals; OutOfBalance unless each
+    adds up."""
     scope: dict[str, Any] = {
         "stage": "deduplicate",
         "stream": contract.stream,
@@ -150,6 +151,8 @@ def _tallies(
         "scope": f"usage_date={usage_date}",
     }
     by_meter = sql.rows(engine, sql.model("usage/deduplicate_tally"))
+    if not by_meter:
+        return []
     names = ("rows_in", "rows_out", "rows_duplicate", "rows_voided", "rows_void")
     whole = {name: sum(row[name] for row in by_meter) for name in names}
     return [Tally(**scope, **whole), *(Tally(**scope, **row) for row in by_meter)]

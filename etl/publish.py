@@ -27,7 +27,7 @@ def publish_arrivals(
 ) -> tuple[Release, list[date]]:
     """Publish the arrivals of landed dates; returns the release and the usage dates to build again.
 
-    Touched are the dates whose arrivals changed, and dates that share an identity with what changed.
+    Touched are the dates whose arrivals changed, and dates that share an identity with a partition that changed.
     """
     for _ in range(ATTEMPTS):
         newest = latest(lake)

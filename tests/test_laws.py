@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from etl import contract as contracts
@@ -24,8 +24,6 @@ from tests.events import DAY, adjust, evening, event, key, lines, void
 QUICK = settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-# a whole run takes seconds: few examples, and the failing one as it is
-WHOLE = settings(QUICK, max_examples=3, phases=[Phase.explicit, Phase.generate])
 ENVIRONMENT = {
     "USAGE_EXPORT_LANDING": "s3://landing/laws",
     "USAGE_EXPORT_LAKE": "s3://lake/laws",
@@ -158,33 +156,6 @@ def own(one: dict, tenant: int) -> dict:
     """The event of a tenant, under an id of its own, also where it names another."""
     text = json.dumps(one | {"subject": f"t-{tenant}"})
     return json.loads(text.replace('"id": "', f'"id": "{tenant}-'))
-
-
-@pytest.mark.usefixtures("quick_judge")
-@WHOLE
-@given(first=deliveries, second=deliveries, swap=st.booleans())
-def test_the_same_comes_out_of_whole_runs_in_either_order(
-    monkeypatch, request, object_store, first, second, swap
-):
-    from tests.conftest import Lake
-
-    lake = Lake(object_store, f"law-{abs(hash((str(first), str(second), swap)))}", monkeypatch)
-    parts = [(DAY, first), (DAY + timedelta(days=1), second)]
-    for n, (day, part) in enumerate(parts):
-        lake.land(key(day, offset=100 * n), lines(*part), evening(day))
-    for day, _ in reversed(parts) if swap else parts:
-        lake.run("app_usage", day)
-
-    found = lake.rows(
-        "SELECT usage_date::VARCHAR AS day, sum(quantity)::DECIMAL(38,9) AS q "
-        "FROM usage_daily GROUP BY ALL"
-    )
-    assert {row["day"]: row["q"] for row in found} == expected(first + second)
-    (tally,) = lake.rows("""
-        SELECT sum(rows_in - rows_out - rows_duplicate - rows_voided - rows_void) AS rows_lost,
-            sum(quantity_in - quantity_out - quantity_duplicate - quantity_voided) AS quantity_lost
-        FROM tally WHERE stage = 'deduplicate'""")
-    assert not tally["rows_lost"] and not tally["quantity_lost"]
 
 
 def decided(accepted) -> dict[tuple[str, str], Decimal]:

@@ -95,10 +95,13 @@ def test_what_comes_or_goes_touches_repeats_targets_and_fellow_corrections(chang
     assert touched([changed], [], [live, stranger]) == [OTHER]
 
 
-def test_what_stays_touches_nothing():
-    same = [usage_key("a"), usage_key("v", corrects="a")]
+def test_what_seems_to_stay_touches_its_repeats_for_the_index_does_not_tell_all_of_it():
+    same = [usage_key("a"), usage_key("v", corrects="b")]
 
-    assert touched(same, list(reversed(same)), [key("a"), key("v")]) == []
+    assert touched(same, list(reversed(same)), [key("a"), key("v", FAR), key("c", NEXT)]) == [
+        OTHER,
+        FAR,
+    ]
 
 
 def test_another_delivery_time_touches_the_dates_of_its_repeats():

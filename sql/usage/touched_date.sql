@@ -1,12 +1,12 @@
--- Usage dates whose result may change because arrivals came, went or changed.
+-- Usage dates whose result may change because arrivals came, went or changed. The index does not tell all that another
+-- date takes of a record (its object and line, which are part of the order, and what its repeats are compared with):
+-- every record of a changed partition counts as changed.
 --
 -- grain:   usage_date
 -- inputs:  old_key, new_key (index of the changed partitions before and after), live_key (index of all others)
 
 WITH changed AS (
-    (FROM new_key EXCEPT FROM old_key)
-    UNION ALL
-    (FROM old_key EXCEPT FROM new_key)
+    FROM new_key UNION ALL FROM old_key
 ),
 
 -- what a changed record corrects, and what another delivery under the same identity corrects: either may now win
