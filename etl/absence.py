@@ -49,19 +49,14 @@ def _is_in_time(contract: BillingContract, one: Delivery) -> bool:
 
 
 def _first(
-    landing: Store, contracts: Path, contract: BillingContract, known: list[Delivery]
+    landing: Store, contracts: Path, contract: BillingContract, came: list[Delivery]
 ) -> datetime | None:
     """When the first thing came: a delivery, or whatever lies in the folder and makes none."""
-    if known:
-        return min(one.submitted_at for one in known)
+    if came:
+        return min(one.submitted_at for one in came)
     mine = contract.discovery.head
-    heads = [one.discovery.head for one in _all(contracts) if one.discovery.head != mine]
+    known = billing_contract.readable(contracts, billing_contract.streams(contracts)).values()
+    heads = [one.discovery.head for one in known if one.discovery.head != mine]
     others = tuple(head for head in heads if head.startswith(mine))
     aged = landing.aged(mine)
     return min((at for key, (at, *_) in aged.items() if not key.startswith(others)), default=None)
-
-
-def _all(contracts: Path) -> list[BillingContract]:
-    return [
-        billing_contract.load(contracts, stream) for stream in billing_contract.streams(contracts)
-    ]

@@ -7,6 +7,7 @@ without case, spaces, `_` and `/`; `prefix*` gathers all columns with that prefi
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -150,6 +151,18 @@ def load(folder: Path, stream: str) -> BillingContract:
             f"found {len(active)}"
         )
     return active[0]
+
+
+def readable(folder: Path, wanted: Iterable[str]) -> dict[str, BillingContract]:
+    """Contracts by stream, of these the ones that are there and right: a wrong one stops its own lane alone, which
+    says why."""
+    found = {}
+    for stream in set(wanted) & set(streams(folder)):
+        try:
+            found[stream] = load(folder, stream)
+        except ContractError:
+            continue
+    return found
 
 
 def streams(folder: Path) -> list[str]:

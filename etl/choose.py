@@ -30,7 +30,7 @@ def choose(
     changed = _vanished(of_id, wanted, billing_period)
     for one in wanted:
         before = of_id.get(one.delivery_id)
-        if one.delivery_id in passed_over:
+        if one.delivery_id in passed_over and one.billing_period not in taken_over:
             continue
         if before and _is_settled(contract, before, one, again=billing_period is not None):
             continue

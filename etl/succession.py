@@ -15,7 +15,6 @@ from etl.release import Release
 
 def predecessors(contracts: Path, contract: BillingContract) -> list[str]:
     """Streams whose months a contract takes over."""
-    known = set(billing_contract.streams(contracts))
     found: list[str] = []
     open_ones = [contract.succeeds]
     while open_ones:
@@ -23,8 +22,8 @@ def predecessors(contracts: Path, contract: BillingContract) -> list[str]:
         if stream is None or stream in (contract.stream, *found):
             continue
         found.append(stream)
-        if stream in known:  # its contract may be gone, its months are not
-            old = billing_contract.load(contracts, stream)
+        # its contract may be gone, or wrong: its months are not
+        for old in billing_contract.readable(contracts, [stream]).values():
             open_ones += [old.complements, old.succeeds]
     return found
 
@@ -35,11 +34,11 @@ def taken_over(contracts: Path, contract: BillingContract, base: Release) -> dic
     for name in base.partitions(CHARGE_DAILY.name, provider=contract.provider):
         values = layout.partition_values(name)
         months.setdefault(values["stream"], []).append(values["billing_period"])
-    others = months.keys() & set(billing_contract.streams(contracts)) - {contract.stream}
+    others = billing_contract.readable(contracts, months.keys() - {contract.stream})
     return {
         period: stream
-        for stream in sorted(others)
-        if contract.stream in predecessors(contracts, billing_contract.load(contracts, stream))
+        for stream, other in sorted(others.items())
+        if contract.stream in predecessors(contracts, other)
         for period in months[stream]
     }
 
@@ -62,7 +61,9 @@ def _wrong(contracts: Path, contract: BillingContract, stream: str) -> str | Non
             f"is no billing contract: known are {', '.join(known)}; where all its months went over, remove the key, "
             "else put its contract back until they did"
         )
-    old = billing_contract.load(contracts, stream)
+    old = billing_contract.readable(contracts, [stream]).get(stream)
+    if old is None:
+        return None
     if old.provider != contract.provider:
         return f"is of the provider {old.provider}, this contract of {contract.provider}"
     if contract.stream in _line(contracts, old):
@@ -82,6 +83,6 @@ def _line(contracts: Path, contract: BillingContract) -> list[str]:
     stream = contract.succeeds
     while stream is not None and stream not in found:
         found.append(stream)
-        known = stream in billing_contract.streams(contracts)
-        stream = billing_contract.load(contracts, stream).succeeds if known else None
+        before = billing_contract.readable(contracts, [stream]).get(stream)
+        stream = before.succeeds if before else None
     return found

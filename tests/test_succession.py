@@ -14,7 +14,7 @@ import yaml
 
 from etl import absence, billing, billing_contract, cli, succession
 from etl.delivery import SUPERSEDED, Delivery
-from etl.errors import ContractError, StaleInput
+from etl.errors import ContractError, SourceError, StaleInput
 from etl.settings import ROOT
 from tests.bills import bill, land, line
 from tests.test_billing import CUR2, land_cur2, shared
@@ -286,3 +286,50 @@ def test_nobody_is_woken_for_an_export_whose_months_another_has(lake):
         return absence.overdue(None, ROOT / "contracts", contract, list(rows), late)
 
     assert said(row) and not said(row.at(SUPERSEDED, "taken_over", NEW))
+
+
+# ---- a wrong contract
+
+
+def test_a_wrong_contract_stops_its_own_lane_and_no_other(lake, contracts):
+    # given a month that the new contract took over, a second one, and a contract that is wrong since
+    folder = contracts(**{NEW: OLD})
+    land(lake, "one.csv", bill(line()), FIRST)
+    billing.ingest(OLD, "old")
+    land_export(lake, "2026-10", bill(line()), FIRST)
+    billing.ingest(NEW, "new")
+    land(lake, "two.csv", bill(line(BilledCost="9")), SECOND)
+    lake.land(NOVEMBER, bill(line(BilledCost="100") | OF_NOVEMBER), SECOND)
+    (file,) = (folder / "billing" / NEW).glob("*.yaml")
+    good = file.read_text()
+    file.write_text("id: [")
+
+    # then only its own lane stops, and what it holds is not counted twice meanwhile
+    with pytest.raises(ContractError, match=NEW):
+        billing.ingest(NEW, "wrong")
+    (why,) = billing.ingest(OLD, "beside")["refused"]
+    assert f"loaded by the contract {NEW} already" in why
+    assert set(billed(lake)) == {(NEW, "2026-10"), (OLD, "2026-11")}
+    with pytest.raises(
+        SourceError, match=f"{OLD} 2026-10: (?s:.*)/{NEW}/1.0.0.yaml: cannot be read"
+    ):
+        billing.alarm()
+    assert billing.overdue("gcp_focus") == []
+
+    # and once it is mended nothing waits
+    file.write_text(good)
+    assert not billing.ingest(OLD, "mended")["refused"]
+    assert states(lake, OLD)[1] == ("2026-10", "superseded", "taken_over")
+
+
+def test_a_contract_goes_on_where_the_one_that_it_took_over_from_is_wrong(lake, contracts):
+    folder = contracts(**{NEW: OLD})
+    land(lake, "one.csv", bill(line()), FIRST)
+    billing.ingest(OLD, "old")
+    (file,) = (folder / "billing" / OLD).glob("*.yaml")
+    file.write_text("id: [")
+
+    land_export(lake, "2026-10", bill(line()), FIRST)
+    billing.ingest(NEW, "new")
+
+    assert set(billed(lake)) == {(NEW, "2026-10")}
