@@ -235,8 +235,10 @@ def _put(live: dict, name: str, entry: Entry | None, provenance: dict[str, objec
     if entry is None:
         live.pop(name, None)
     else:
-        first = live.get(name, {}).get("first", provenance["since"])
-        live[name] = entry | {"first": first} | provenance
+        old = live.get(
+            name, provenance
+        )  # lakes once kept no `first`: what they hold is as old as it
+        live[name] = entry | {"first": old.get("first", old["since"])} | provenance
 
 
 def _point_at(store: Store, newest: Release) -> None:

@@ -140,7 +140,7 @@ def _completeness(landed: dict, gaps: list[dict]) -> dict:
 def _change(release: Release, day: date, stream: str, rows: list[dict]) -> dict:
     daily = release.partitions("usage_daily", stream=stream, usage_date=day)
     if not rows:
-        first = next((entry["first"] for entry in daily.values()), None)
+        first = next((entry.get("first", entry["since"]) for entry in daily.values()), None)
         return {
             "kind": "first" if daily else "not_published",
             "release": first,

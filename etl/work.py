@@ -107,7 +107,7 @@ class Work(Generic[C]):
         made with another key."""
         own = privacy.key_id(self.settings.pii_key)
         for entry in base.partitions("usage_arrival", stream=self.stream).values():
-            if entry["key_id"] != own:
+            if entry.get("key_id", own) != own:  # lakes once kept none
                 raise SettingError(
                     f"USAGE_EXPORT_PII_KEY is not the key (id {entry['key_id']}) that the published "
                     f"arrivals of {self.stream} were made with: set that one, or use another lake"

@@ -2,13 +2,14 @@
 
 import hashlib
 import io
+import json
 from datetime import date, datetime
 from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
 
-from etl import billing, layout, settings
+from etl import billing, layout, lookup, settings
 from etl.release import UNSAID, Change, publish
 from etl.store import Store
 from etl.tables import ALL
@@ -104,3 +105,27 @@ def test_what_has_todays_shape_is_not_opened_to_know_its_columns(lake):
     assert lake.rows("SELECT sku_id, quantity FROM usage_daily") == [
         {"sku_id": None, "quantity": 1}
     ]
+
+
+def test_a_lake_of_the_first_versions_goes_on(lake):
+    # given a release as the first versions wrote it: neither key nor first release in its entries
+    lake.land(key(), lines(event("a", 2)), evening())
+    lake.run("app_usage", DAY)
+    release = lake.release()
+    for partitions in release.body["tables"].values():
+        for entry in partitions.values():
+            for unknown in ("key_id", "first", "shape"):
+                del entry[unknown]
+    store = Store(settings.from_environment().lake)
+    for name in (layout.CURRENT, layout.release(release.number)):
+        store.write(name, json.dumps(release.body).encode())
+
+    # then the day is told, goes on, and keeps the release that published it first
+    assert "first published in release 2" in lookup.statement_text(DAY)
+    lake.run("app_usage", DAY)
+    assert lake.release().number > release.number
+    assert "first published in release 2" in lookup.statement_text(DAY)
+    lake.land(key(offset=1), lines(event("a", 2), event("b", 3)), evening(minute=1))
+    lake.run("app_usage", DAY)
+    assert [row["quantity"] for row in lake.rows("FROM usage_daily")] == [5]
+    assert lake.rows("SELECT difference FROM restatement") == [{"difference": 3}]
