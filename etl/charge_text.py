@@ -154,12 +154,17 @@ def _raw(
         "other_columns": OTHERS,
     } | dict(zip(CONTROLLED, _control(contract, dict(rounded)), strict=True))
     packed = ", ".join(f"{quote(name)}: {value}" for name, value in row.items())
-    picked = [f"{quote(contract.dataset or '')} AS x_dataset"]
-    picked += [f"{_picked(one, one in present)} AS {quoted(one.name)}" for one in visible]
+    picked = [f"{_picked(one, one in present)} AS {quoted(one.name)}" for one in visible]
     return (
-        f"SELECT {{{packed}}} AS {ROW}, {', '.join(picked)} FROM (SELECT {', '.join(['*', *typed])} "
-        f"FROM (SELECT {', '.join(['*', *short])} FROM given))"
+        f"SELECT {{{packed}}} AS {ROW}, {_told(contract, present)}, {', '.join(picked)} "
+        f"FROM (SELECT {', '.join(['*', *typed])} FROM (SELECT {', '.join(['*', *short])} FROM given))"
     )
+
+
+def _told(contract: BillingContract, present: Sequence[Property]) -> str:
+    """What a mapping knows of the whole object: the provider's view of its bill, and the properties it has."""
+    names = ", ".join(quote(one.name) for one in present)
+    return f"{quote(contract.dataset or '')} AS x_dataset, [{names}]::VARCHAR[] AS x_delivered"
 
 
 def _is_visible(one: Property) -> bool:

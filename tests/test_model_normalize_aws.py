@@ -165,7 +165,7 @@ def test_what_focus_wants_of_every_line_is_there():
     assert frequencies == ["Usage-Based", "One-Time", "Usage-Based"]
 
 
-def discounted(kind: str, cost: str, net: str, **values: str) -> dict:
+def discounted(kind: str, cost: str, net: str | None, **values: str) -> dict:
     costs = {"line_item_unblended_cost": cost, "line_item_net_unblended_cost": net}
     arn = PLAN if kind.startswith("SavingsPlan") else RESERVED
     return (
@@ -213,3 +213,25 @@ def test_with_a_negotiated_discount_every_cost_is_a_net_one(line, billed, effect
     assert (row["billed_cost"], row["effective_cost"]) == (Decimal(billed), Decimal(effective))
     is_derived = line["line_item_line_item_type"] == "SavingsPlanRecurringFee"
     assert ("derived:effective_cost" in row["x_changes"]) is is_derived
+
+
+@pytest.mark.parametrize("kind", ["EdpDiscount", "PrivateRateDiscount", "RiVolumeDiscount"])
+def test_a_negotiated_discount_counts_once_in_net_costs_or_as_its_own_line(kind):
+    # given usage of 1.60 less a discount of 10%: once with net columns, empty on the line of the discount, and once
+    # without any, as manual discount compatibility has them
+    usage = discounted("Usage", "1.6", "1.44", pricing_public_on_demand_cost="1.6")
+    lines = [usage, discounted("EdpDiscount", "-0.16", None, line_item_line_item_type=kind)]
+    names = {one for one in LINE if "_net_" in one}
+    gross = [{name: one[name] for name in one if name not in names} for one in lines]
+
+    for given in (lines, gross):
+        rows = mapped("aws_cur2", *given)
+        for cost in ("billed_cost", "effective_cost", "contracted_cost"):
+            assert sum(row[cost] for row in rows) == Decimal("1.44")
+        assert sum(row["list_cost"] for row in rows) == Decimal("1.6")
+        is_netted = given is lines
+        assert ("netted:billed_cost" in rows[1]["x_changes"]) is is_netted
+
+    # and a bundled discount is none: it is there without net columns, and beside empty ones
+    (row,) = mapped("aws_cur2", lines[1] | {"line_item_line_item_type": "BundledDiscount"})
+    assert row["billed_cost"] == Decimal("-0.16")

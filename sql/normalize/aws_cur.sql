@@ -2,7 +2,8 @@
 --
 -- Costs by line type as AWS documents them (user guide, "Understanding your savings plans"): what a plan covers carries
 -- its price on demand and a negation takes that back, neither is billed; fees are billed, and effective in their unused
--- part. Where an account has a negotiated discount all costs are net ones; lines of the discount itself are zero then.
+-- part. Where an account has a negotiated discount all costs are net ones; its own lines count without net columns
+-- (user guide, "Discount columns": manual discount compatibility), an empty net cost of theirs is zero (docs/billing.md).
 --
 -- grain:   x_row
 -- inputs:  raw, service_category
@@ -11,11 +12,13 @@ WITH line AS (
     SELECT
         *,
         line_item_line_item_type AS type,
-        coalesce(line_item_net_unblended_cost, line_item_unblended_cost, 0) AS unblended,
+        type IN ('EdpDiscount', 'PrivateRateDiscount', 'RiVolumeDiscount') AS is_negotiated,
+        is_negotiated AND line_item_net_unblended_cost IS NULL AND 'line_item_net_unblended_cost' IN x_delivered AS netted,
+        CASE WHEN netted THEN 0 ELSE coalesce(line_item_net_unblended_cost, line_item_unblended_cost, 0) END AS cost,
         coalesce(product_name, product ->> 'product_name', line_item_product_code, 'Unknown') AS service,
-        line_item_line_item_type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') AS is_usage,
+        type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') AS is_usage,
         coalesce(savings_plan_total_commitment, 0) - coalesce(savings_plan_used_commitment, 0) AS unused_commitment,
-        CASE WHEN line_item_line_item_type = 'SavingsPlanRecurringFee' THEN amount_ratio(
+        CASE WHEN type = 'SavingsPlanRecurringFee' THEN amount_ratio(
             list_sum([savings_plan_net_amortized_upfront_commitment, savings_plan_net_recurring_commitment]),
             list_sum([savings_plan_amortized_upfront_commitment, savings_plan_recurring_commitment])
         ) END AS net_of_plan
@@ -26,13 +29,11 @@ costed AS (
     SELECT
         line.*,
         coalesce(by_name.category, by_code.category) AS known_category,
-        CASE WHEN type IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 0 ELSE unblended END AS billed,
-        CASE
-            WHEN type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') THEN 'Usage'
+        CASE WHEN type IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 0 ELSE cost END AS billed,
+        CASE WHEN is_usage THEN 'Usage'
             WHEN type IN ('Fee', 'RIFee') OR (type LIKE 'SavingsPlan%Fee') THEN 'Purchase'
             WHEN type IN ('Tax', 'Credit') THEN type
-            ELSE 'Adjustment'
-        END AS category,
+            ELSE 'Adjustment' END AS category,
         reservation_arn IS NOT NULL OR savings_plan_arn IS NOT NULL AS is_committed
     FROM line
     LEFT JOIN service_category by_name ON by_name.service = lower(line.service)
@@ -64,12 +65,10 @@ SELECT
         AS commitment_discount_type,
     CASE WHEN is_usage THEN line_item_usage_amount END AS consumed_quantity,
     CASE WHEN is_usage THEN pricing_unit END AS consumed_unit,
-    CASE
-        WHEN type = 'SavingsPlanNegation' THEN 0
-        WHEN type = 'DiscountedUsage' THEN coalesce(pricing_public_on_demand_cost, unblended) ELSE unblended
+    CASE WHEN type = 'SavingsPlanNegation' THEN 0
+        WHEN type = 'DiscountedUsage' THEN coalesce(pricing_public_on_demand_cost, cost) ELSE cost
     END AS contracted_cost,
-    CASE
-        WHEN type = 'SavingsPlanCoveredUsage'
+    CASE WHEN type = 'SavingsPlanCoveredUsage'
         THEN coalesce(savings_plan_net_effective_cost, savings_plan_effective_cost, 0)
         WHEN type = 'SavingsPlanRecurringFee' AND net_of_plan IS NULL THEN unused_commitment
         WHEN type = 'SavingsPlanRecurringFee' THEN amount_product(net_of_plan, unused_commitment)
@@ -82,10 +81,10 @@ SELECT
     END AS effective_cost,
     bill_invoice_id AS invoice_id,
     coalesce(bill_invoicing_entity, 'AWS') AS invoice_issuer_name,
-    CASE WHEN type = 'SavingsPlanNegation' THEN 0 ELSE coalesce(pricing_public_on_demand_cost, billed) END AS list_cost,
+    CASE WHEN type = 'SavingsPlanNegation' OR is_negotiated THEN 0
+        ELSE coalesce(pricing_public_on_demand_cost, billed) END AS list_cost,
     CASE WHEN is_usage THEN pricing_public_on_demand_rate END AS list_unit_price,
-    CASE
-        WHEN category NOT IN ('Usage', 'Purchase') THEN NULL
+    CASE WHEN category NOT IN ('Usage', 'Purchase') THEN NULL
         WHEN is_committed AND is_usage THEN 'Committed'
         WHEN pricing_term = 'Spot' OR line_item_usage_type LIKE '%SpotUsage%' THEN 'Dynamic' ELSE 'Standard'
     END AS pricing_category,
@@ -111,7 +110,8 @@ SELECT
     line_item_operation AS x_operation,
     identity_line_item_id || ' ' || identity_time_interval AS x_row_key,
     map_from_entries(list_filter([
-        CASE WHEN pricing_public_on_demand_cost IS NULL AND type <> 'SavingsPlanNegation'
+        CASE WHEN netted THEN {'key': 'netted:billed_cost', 'value': line_item_unblended_cost::VARCHAR} END,
+        CASE WHEN pricing_public_on_demand_cost IS NULL AND type <> 'SavingsPlanNegation' AND NOT is_negotiated
         THEN {'key': 'filled:list_cost', 'value': ''} END,
         CASE WHEN net_of_plan IS NOT NULL THEN {'key': 'derived:effective_cost', 'value': ''} END,
         CASE WHEN known_category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END,
