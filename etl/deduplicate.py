@@ -43,8 +43,10 @@ def deduplicate(
         paths = staged.fetch(store, entries, folder / "arrival")
         staged.bind(engine, "arrival", USAGE_ARRIVAL, entries, paths)
         staged.give(engine, store, "foreign_arrival", "usage_arrival", foreign, folder)
+        far = _far(engine, store, contract, base, usage_date, folder)
+        staged.give(engine, store, "far_arrival", "usage_arrival", far, folder)
         compare_rivals(engine)
-        sql.create(engine, "correction_row", "usage/correction", reach=_reach(contract).days)
+        correct(engine, _reach(contract).days)
         file = out.in_order(
             USAGE_EVENT, _events({path: _set_aside(engine, path) for path in paths})
         )
@@ -67,7 +69,7 @@ def deduplicate(
 
 
 def compare_rivals(engine: duckdb.DuckDBPyConnection, at_once: int = MEASURES_AT_ONCE) -> None:
-    """arrival, foreign_arrival -> duplicate_row and repeated_void.
+    """arrival, foreign_arrival -> duplicate_row.
 
     A slice of the identities at a time, of about so many measures: memory does not grow with the repeats.
     """
@@ -82,7 +84,12 @@ def compare_rivals(engine: duckdb.DuckDBPyConnection, at_once: int = MEASURES_AT
         sql.create(engine, "first_delivery", "usage/first_delivery")
         keep = sql.append if number else sql.create
         keep(engine, "duplicate_row", "usage/duplicate")
-        keep(engine, "repeated_void", "usage/repeated_void")
+
+
+def correct(engine: duckdb.DuckDBPyConnection, reach: int) -> None:
+    """arrival, foreign_arrival, far_arrival, duplicate_row -> repeated_void and correction_row."""
+    sql.create(engine, "repeated_void", "usage/repeated_void", reach=reach)
+    sql.create(engine, "correction_row", "usage/correction", reach=reach)
 
 
 def _events(places: dict[Path, np.ndarray]) -> Iterator[pa.Table]:
@@ -126,6 +133,32 @@ def _foreign(
     return [
         entry
         for row in sql.rows(engine, sql.model("usage/foreign_date"))
+        for entry in base.partitions("usage_arrival", stream=contract.stream, **row).values()
+    ]
+
+
+def _far(
+    engine: duckdb.DuckDBPyConnection,
+    store: Store,
+    contract: Contract,
+    base: Release,
+    usage_date: date,
+    folder: Path,
+) -> list[Entry]:
+    """Arrivals of dates beyond the window that claim the identity of a void which bears on this date."""
+    window = _reach(contract)
+    sql.create(engine, "far_void", "usage/far_void")
+    voids = {row["usage_date"] for row in sql.rows(engine, "SELECT usage_date FROM far_void")}
+    far = [
+        entry
+        for name, entry in base.partitions("usage_key", stream=contract.stream).items()
+        if abs(_usage_date(name) - usage_date) > window
+        and any(abs(_usage_date(name) - one) <= window for one in voids)
+    ]
+    staged.give(engine, store, "far_key", "usage_key", far, folder)
+    return [
+        entry
+        for row in sql.rows(engine, sql.model("usage/far_date"), {"reach": window.days})
         for entry in base.partitions("usage_arrival", stream=contract.stream, **row).values()
     ]
 

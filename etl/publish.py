@@ -150,26 +150,27 @@ def _touched(
     days = {_usage_date(name) for name in changed}
     if not days:
         return []
-    window = timedelta(days=contract.discovery.late_window_days + 1)
     live = newest.partitions("usage_key", stream=contract.stream)
-    others = {
-        name: entry
-        for name, entry in live.items()
-        if _usage_date(name) not in days
-        and min(days) - window <= _usage_date(name) <= max(days) + window
-    }
+    window = timedelta(days=contract.discovery.late_window_days + 1)
+
+    def around(reach: timedelta) -> list[Entry]:
+        return [
+            entry
+            for name, entry in live.items()
+            if name not in changed and min(days) - reach <= _usage_date(name) <= max(days) + reach
+        ]
+
     old = [live[name] for name in changed if name in live]
     new = [entry for name in changed if (entry := tables["usage_key"][name])]
     with (
         tempfile.TemporaryDirectory(dir=settings.scratch) as scratch,
         sql.connect(settings) as engine,
     ):
-        for view, entries in (
-            ("old_key", old),
-            ("new_key", new),
-            ("live_key", list(others.values())),
-        ):
+        for view, entries in (("old_key", old), ("new_key", new), ("live_key", around(window))):
             staged.give(engine, lake, view, "usage_key", entries, Path(scratch))
+        if sql.rows(engine, sql.model("usage/claimed_void")):
+            # what such a void cancels may lie as far from it again
+            staged.give(engine, lake, "live_key", "usage_key", around(2 * window), Path(scratch))
         rows = sql.rows(engine, sql.model("usage/touched_date"))
     return sorted(days | {row["usage_date"] for row in rows})
 

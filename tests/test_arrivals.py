@@ -133,6 +133,23 @@ def test_a_void_that_loses_its_identity_to_a_third_date_gives_its_target_back(la
     assert totals(lake) == {"2026-11-17": 3, "2026-11-18": 7}
 
 
+@pytest.mark.parametrize("claim_last", [False, True])
+def test_a_void_whose_identity_came_first_far_from_its_target_cancels_nothing(lake, claim_last):
+    """The void reaches what came first under its id, and its target: these two do not reach each other."""
+    landed = {
+        date(2026, 11, 17): event("v1", 3, at="2026-10-14T09:00:00Z"),
+        date(2026, 11, 18): void("a", "v1", at="2026-11-18T09:00:00Z"),
+        date(2026, 11, 20): event("a", 7, at="2026-11-20T09:00:00Z"),
+    }
+    for day, one in landed.items():
+        lake.land(key(day), lines(one), evening(day))
+
+    for day in sorted(landed, key=lambda day: (claim_last and day.day == 17, day)):
+        lake.run("app_usage", day)
+
+    assert totals(lake) == {"2026-10-14": 3, "2026-11-20": 7}
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_an_adjust_counts_signed_before_or_after_its_target(lake, order):
     parts = (event("a", 7), adjust("a", -3))

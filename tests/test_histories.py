@@ -76,6 +76,18 @@ def at(day: int) -> str:
             ),
             id="a date loses all that arrived for it",
         ),
+        pytest.param(
+            lambda: History(
+                35,
+                AT_ONCE | {KEYS[0]: LATER},
+                [
+                    {KEYS[0]: [measured("a", 1, 1, at(17)), void("a", "v", at(18))], KEYS[1]: []},
+                    {KEYS[1]: [measured("v", 1, 1, at(19)), measured("z", 1, 1, at(18))]},
+                ],
+                [],
+            ),
+            id="a void loses its identity to what comes with more for its date",
+        ),
     ],
 )
 def test_a_history_leaves_no_trace(told, object_store, tmp_path, monkeypatch):

@@ -176,7 +176,8 @@ def decided(accepted) -> dict[tuple[str, str], Decimal]:
                 f"FROM {rows} SEMI JOIN ({sql.model('usage/foreign_date')}) USING (usage_date, landed_date)"
             )
             deduplicate.compare_rivals(engine, at_once=30)
-            sql.create(engine, "correction_row", "usage/correction", reach=36)
+            engine.execute("CREATE OR REPLACE TEMP VIEW far_arrival AS FROM arrival LIMIT 0")
+            deduplicate.correct(engine, reach=36)
             engine.execute(
                 "CREATE OR REPLACE TEMP VIEW arrival_place AS "
                 "SELECT raw_object_key, raw_line, rowid AS place FROM arrival"

@@ -1,11 +1,11 @@
-"""usage/foreign_date and usage/touched_date: which other dates matter, by the index of keys."""
+"""usage/foreign_date, touched_date, far_void, far_date, claimed_void: which other dates matter, by the index."""
 
 from datetime import date, timedelta
 
 import pytest
 
 from etl.tables import USAGE_KEY
-from tests.models import DAY, EVENING, NEXT, rows_of, run, usage_key
+from tests.models import DAY, EVENING, NEXT, rows_like, rows_of, run, usage_key
 
 OTHER, FAR = date(2026, 11, 10), date(2026, 11, 11)
 LATER = EVENING + timedelta(hours=1)
@@ -127,3 +127,40 @@ def test_a_record_that_takes_a_voids_identity_touches_the_target_of_that_void():
     live = [key("v", corrects="a"), key("a", FAR)]
 
     assert touched([], [usage_key("v")], live) == [OTHER, FAR]
+
+
+def test_the_identity_of_a_void_is_looked_for_as_far_as_the_void_reaches():
+    """a counts on DAY, its void eight days before it, and something claimed the void's identity before that."""
+    own, void = usage_key("a"), key("v", corrects="a")
+    void |= {"void_hash": void["corrects_hash"]}
+    bears = far_voids([own], [void])
+    claims = [key("v", OTHER - timedelta(days=n)) for n in (3, 4)]
+
+    assert [(row["key_hash"], row["usage_date"]) for row in bears] == [(void["key_hash"], OTHER)]
+    assert far_voids([usage_key("x", corrects="a")], [void]) == bears
+    assert far_voids([usage_key("b")], [void]) == far_voids([own], [key("v", corrects="a")]) == []
+    assert far_dates(bears, [*claims, key("w", FAR)]) == [OTHER - timedelta(days=3)]
+
+
+def test_a_void_whose_identity_is_claimed_anew_widens_what_may_be_touched():
+    void = key("v", corrects="a")
+    given = {
+        "old_key": rows_of(USAGE_KEY, []),
+        "new_key": rows_of(USAGE_KEY, [usage_key("v")]),
+        "live_key": rows_of(USAGE_KEY, [void | {"void_hash": void["corrects_hash"]}]),
+    }
+
+    assert [row["key_hash"] for row in run("usage/claimed_void", given)] == [void["key_hash"]]
+    given["new_key"] = rows_of(USAGE_KEY, [usage_key("a")])
+    assert run("usage/claimed_void", given) == []
+
+
+def far_voids(own, other) -> list[dict]:
+    given = {"own_key": rows_of(USAGE_KEY, own), "other_key": rows_of(USAGE_KEY, other)}
+    return run("usage/far_void", given)
+
+
+def far_dates(voids, far) -> list[date]:
+    types = {"key_hash": "UBIGINT", "usage_date": "DATE"}
+    given = {"far_void": rows_like(types, voids), "far_key": rows_of(USAGE_KEY, far)}
+    return [row["usage_date"] for row in run("usage/far_date", given, reach=3)]

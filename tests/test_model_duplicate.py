@@ -19,6 +19,7 @@ from tests.models import (
     key_of,
     plain_engine,
     quantity,
+    run,
     void,
 )
 
@@ -34,8 +35,15 @@ def compared(own, foreign=(), at_once=deduplicate.MEASURES_AT_ONCE) -> dict[str,
     deduplicate.compare_rivals(engine, at_once)
     return {
         name: sql.rows(engine, f"FROM {name} ORDER BY ALL")
-        for name in ("every_rival", "duplicate_row", "repeated_void")
+        for name in ("every_rival", "duplicate_row")
     }
+
+
+def repeated(own, foreign=(), far=(), reach=36) -> list[int]:
+    """Lines of the voids that repeat an identity."""
+    given = {"arrival": own, "foreign_arrival": foreign, "far_arrival": far}
+    tables = {name: arrivals(list(rows)) for name, rows in given.items()}
+    return sorted(row["raw_line"] for row in run("usage/repeated_void", tables, reach=reach))
 
 
 def duplicates(own, foreign=()) -> list[dict]:
@@ -77,7 +85,6 @@ def test_each_model_of_the_comparison_has_its_grain():
         (2, "bytes"),
         (4, "void"),
     ]
-    assert [row["raw_line"] for row in made("void_again", "usage/repeated_void")] == [4]
 
 
 def test_a_record_that_was_delivered_once_has_no_rival():
@@ -127,23 +134,29 @@ def test_a_void_that_repeats_an_identity_is_named_also_on_another_date():
     first = void("a", raw_line=1)
     later = [void("b", raw_line=2), void("b", raw_line=3, usage_date=NEXT)]
 
-    for own, foreign in ([first, *later], []), ([], [first, *later]):
-        repeated = compared(own, foreign)["repeated_void"]
-        assert [(row["record_key"], row["raw_line"]) for row in repeated] == [
-            (key_of("v1"), 2),
-            (key_of("v1"), 3),
-        ]
+    assert repeated([first, *later]) == repeated([], [first, *later]) == [2, 3]
+    assert repeated([first]) == []
+
+
+@pytest.mark.parametrize(("days", "lines"), [(3, [2]), (4, [])])
+@pytest.mark.parametrize("place", ["foreign", "far"])
+def test_a_void_repeats_what_was_first_within_its_own_reach(place, days, lines):
+    claim = arrival("v1", usage_date=DAY - timedelta(days=days))
+    later = void("a", usage_date=DAY, delivered_at=LATER, raw_line=2)
+    rows = (
+        {"foreign": [claim, later]} if place == "foreign" else {"foreign": [later], "far": [claim]}
+    )
+
+    assert repeated([], **rows, reach=3) == lines
 
 
 def test_compared_in_slices_the_same_repeats_are_found():
     own = [arrival(f"k{n % 9}", n // 18, raw_line=n) for n in range(36)]
-    own += [void("k1", raw_line=50), void("k2", raw_line=51)]
     whole, sliced = compared(own), compared(own, at_once=7)
 
     assert len({row["slice"] for row in sliced["every_rival"]}) > 1
-    assert len(whole["duplicate_row"]) == 28
+    assert len(whole["duplicate_row"]) == 27
     assert sliced["duplicate_row"] == whole["duplicate_row"]
-    assert sliced["repeated_void"] == whole["repeated_void"] != []
 
 
 def test_a_delivery_whose_measures_count_on_two_dates_is_no_repeat():
