@@ -3,9 +3,9 @@
 A release names, for each table and partition, the files with their sha256, rows and control totals. It is
 committed by creating `_release/<number>.json` once; `current.json` is a copy of the newest one for readers.
 An entry of a partition: {"first", "since", "run", "code", "contract", "key_id", "inputs", "totals", "shape",
-"files": [{"key", "sha256", "bytes", "rows"}]}; the first versions kept no "first", "key_id" and "shape".
-`pending` names "stream/usage_date" whose arrivals are newer than its daily totals, `sweeping` the keys that are being deleted, and since when: {"since", "keys"},
-`replay` what was read again and why: {"stream", "from", "to", "reason"}; most releases are none.
+"files": [{"key", "sha256", "bytes", "rows"}]}; old lakes lack "first", "key_id", "shape". `pending` names
+"stream/usage_date" whose arrivals are newer than its daily totals, `sweeping` the keys that are being deleted,
+and since when, `replay` what was read again and why: {"stream", "from", "to", "reason"}; most are none.
 """
 
 import hashlib
