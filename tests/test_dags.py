@@ -14,7 +14,6 @@ from deploy.embedded.environment import ROOT, environment, keep_secrets
 pytestmark = pytest.mark.airflow
 
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
-PARSE_SECONDS = 2.0
 LANE = {"extract", "normalize", "collect", "validate", "publish"}
 DAGS = ("billing_ingest", "usage_ingest", "usage_build", "usage_replay", "lake_sweep")
 STREAMS = ("app_usage", "cloudtrail", "s3_access")
@@ -35,10 +34,9 @@ def dags(object_store, tmp_path_factory) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_files_import_without_error_and_fast(dags):
+def test_the_files_import_without_error_and_load_nothing_heavy(dags):
     assert dags["errors"] == {}
     assert sorted(dags["dags"]) == sorted(DAGS)
-    assert dags["seconds"] < PARSE_SECONDS
     assert dags["heavy"] == []
 
 
