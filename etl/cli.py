@@ -204,6 +204,8 @@ def _contracts(_: argparse.Namespace) -> int:
         try:
             version = check(stream)
             print(f"{stream} {version}: good")
+            for change in lookup.breaking_changes(stream):
+                print(f"  {change}")
         except ContractError as error:
             problems += 1
             print(f"{stream}: {error}", file=sys.stderr)

@@ -104,7 +104,7 @@ def _while_stable(
         unread.refuse_outage(found.unread, len(found.objects))
         return found
     raise UnstableLanding(
-        f"{contract.stream}: landing kept changing while it was listed, last at {_first(moved)}: "
+        f"{contract.stream}: landing kept changing while it was listed, last at {min(moved)}: "
         "run again when the producer has finished"
     )
 
@@ -184,6 +184,14 @@ def _refuse_vanished(
 ) -> None:
     """A date is normalized whole; without an object that it once held, rows would vanish."""
     gone = sorted(key for day in due for key in covered.get(day, {}) if key not in there)
+    other = [key for key in gone if not contract.discovery.regex.fullmatch(key)]
+    if other:
+        raise SourceError(
+            f"{contract.stream}: {len(other)} objects that were read before do not match usage.discovery.path of "
+            f"version {contract.version} ({contract.discovery.path}), first "
+            f"{landing.location.url(other[0])}: the path was changed; give it back and let a contract of another "
+            "name read the new one, or leave their landed date as it is published"
+        )
     if gone:
         raise SourceError(
             f"{contract.stream}: {len(gone)} objects that were read before are gone from landing, first "
@@ -237,7 +245,3 @@ def _moved(before: Listing, after: Listing, objects: list[Landed]) -> set[str]:
         if after.get(one.pinned.key, ("", 0))[0] != one.pinned.etag
     }
     return differ | pinned
-
-
-def _first(keys: set[str]) -> str:
-    return min(keys)

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from etl import (
     billing_contract,
+    breaking,
     catalog,
     charge_map,
     contract,
@@ -41,9 +42,18 @@ def check_contract(stream: str) -> str:
     """The active version, once contract and SQL have been checked; ContractError otherwise."""
     env = settings.without_store()
     found = contract.load(env.contracts, stream)
+    breaking.changes(env.contracts, found)
     with sql.connect(env) as engine:
         mapping.prepare(engine, found)
     return found.version
+
+
+def breaking_changes(stream: str) -> list[str]:
+    """What the active version of a usage contract breaks, as its major version says; none of a billing contract."""
+    folder = settings.without_store().contracts
+    if stream not in layout.stream_names(folder):
+        return []
+    return breaking.changes(folder, contract.load(folder, stream))
 
 
 def check_billing_contract(stream: str) -> str:
