@@ -78,9 +78,8 @@ def load(stream: str, run: str, number: int) -> dict:
         with work.scratch() as folder:
             out = work.staged(folder)
             done = loading.load(work.settings, work.landing, contract, one, folder, out)
-        bodies.append(
-            {"objects": done.objects, "source": done.sources(), "tables": out.tables},
-        )
+        body = {"objects": done.objects, "source": done.sources(), "tables": out.tables}
+        bodies.append(body | {"accounts": sorted(done.accounts)})
         read.append(done.delivery)
         if done.delivery.state == LOADED and done.delivery.rows:
             break

@@ -15,6 +15,7 @@ from etl.charge_tables import CHARGE, CHARGE_DAILY, DELIVERY
 from etl.columns import Table
 from etl.delivery import COMPLETE, Delivery, Refused
 from etl.errors import QualityError
+from etl.moved import versions
 from etl.outcome import Month, Outcome
 from etl.release import Changes, Entry, Release
 from etl.staged import Staged
@@ -107,10 +108,11 @@ def _settle(
     """What becomes of all deliveries, less those that touch a month that turns out to be refused."""
     loads = [one for number in range(len(plan["loads"])) for one in work.load(loaded(number))]
     set_aside = [delivery.from_json(one) for one in plan["changed"]]
+    moved = versions(work.settings, work.lake, contract, base, loads, known, folder / "moved")
     waits: dict[str, Delivery] = {}
     while True:
         out.tables.clear()
-        done = outcome.decide(contract, base, loads, known, set_aside, waits, out)
+        done = outcome.decide(contract, base, loads, known, set_aside, waits, moved, out)
         months = done.months(contract, plan["asked"])
         sums, refused = _settle_each(work, contract, base, months, unfit, folder, out)
         if not refused:

@@ -15,11 +15,13 @@ DIGITS = 60
 
 @dataclass
 class Loaded:
-    """`source` holds the sums of the text by (month, stage, the provider's kind of line, currency)."""
+    """`source` holds the sums of the text by (month, stage, the provider's kind of line, currency); `accounts` are
+    the billing accounts of its rows."""
 
     delivery: Delivery
     objects: list[dict] = field(default_factory=list)
     source: dict[tuple, dict] = field(default_factory=dict)
+    accounts: set[str] = field(default_factory=set)
 
     def add_object(self, pinned: Pinned, sha256: str, kept_key: str | None) -> None:
         self.objects.append(
@@ -47,6 +49,7 @@ class Loaded:
                 kept["source_cost"] += (row["cost"] or 0) + (row["rest"] or 0)
                 kept["source_credits"] += row["credits"] or 0
                 self.objects[number]["rows"] += row["rows"]
+        self.accounts |= set(pc.unique(charges["billing_account_id"]).to_pylist())
         last, known = pc.max(charges["charge_period_start"]).as_py(), self.delivery.last_day
         if last is not None:
             self.delivery = replace(self.delivery, last_day=max(known or last.date(), last.date()))

@@ -1,6 +1,6 @@
 """What becomes of the deliveries that a run has read: ledger rows, charges that come and go, months that move."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -9,6 +9,7 @@ from etl import delivery, layout
 from etl.billing_contract import BillingContract
 from etl.charge_tables import CHARGE, DELIVERY_OBJECT
 from etl.delivery import LOADED, REJECTED, SUPERSEDED, Delivery, age
+from etl.moved import Moved, is_same_object
 from etl.release import Changes, Release
 from etl.staged import Staged
 
@@ -69,17 +70,20 @@ def decide(
     known: Iterable[Delivery],
     set_aside: Iterable[Delivery],
     refused: Mapping[str, Delivery],
+    moved: Moved,
     out: Staged,
 ) -> Outcome:
     """Take in each delivery in its turn, but for those `refused`: nothing of theirs comes, nothing goes. `known`
-    are the ledgers of this contract and of those that it takes over from."""
+    are the ledgers of this contract and of those that it takes over from, `moved` the versions of objects in other
+    places."""
     done = Outcome(contract.stream, list(set_aside))
     for load in loads:
         one = delivery.from_json(load["delivery"])
         if one.delivery_id in refused:
             done.changed.append(refused[one.delivery_id])
         else:
-            _take(contract, base, load, [*known, *done.changed], out, done)
+            elsewhere = moved.get(one.delivery_id, frozenset())
+            _take(contract, base, load, [*known, *done.changed], elsewhere, out, done)
     return done
 
 
@@ -88,17 +92,19 @@ def _take(
     base: Release,
     load: dict,
     known: list[Delivery],
+    elsewhere: Collection[str],
     out: Staged,
     done: Outcome,
 ) -> None:
     """One load; where it is accepted, its charges take the place of what it replaces."""
-    one = accept(contract, delivery.from_json(load["delivery"]), known)
-    old = taken_back(contract, one, known)
+    one = accept(contract, delivery.from_json(load["delivery"]), known, elsewhere)
+    old = taken_back(contract, one, known, elsewhere)
     names = {
         name
         for gone in old
         for name in base.partitions(CHARGE.name, x_stream=gone.stream, x_delivery=gone.short_id)
     }
+    names |= _taken_in(old, out, done)
     for name in names:
         out.remove(CHARGE, name)
     for gone in old:
@@ -117,6 +123,14 @@ def _take(
     done.changed.append(one)
 
 
+def _taken_in(old: Iterable[Delivery], out: Staged, done: Outcome) -> set[str]:
+    """Partitions of deliveries of this very run that go again; their sums go at once."""
+    ids = {one.short_id for one in old}
+    done.sources = [row for row in done.sources if row["delivery"] not in ids]
+    staged = out.tables.get(CHARGE.name, {})
+    return {name for name in staged if layout.partition_values(name)["x_delivery"] in ids}
+
+
 def _superseded(gone: Delivery, by: Delivery) -> Delivery:
     if gone.stream == by.stream:
         why = "withdrawn" if _is_back(by, gone) else "newer_delivery"
@@ -129,13 +143,18 @@ def _is_back(one: Delivery, before: Delivery) -> bool:
     return one.stream == before.stream and age(one) < age(before)
 
 
-def accept(contract: BillingContract, done: Delivery, known: Iterable[Delivery]) -> Delivery:
+def accept(
+    contract: BillingContract,
+    done: Delivery,
+    known: Iterable[Delivery],
+    elsewhere: Collection[str] = (),
+) -> Delivery:
     """What becomes of a delivery once its rows were read, given what is loaded of its month, be it by a contract
-    that this one takes over from."""
+    that this one takes over from. `elsewhere`: versions of its object in other places."""
     if done.state != LOADED:
         return done
     if contract.discovery.kind == "append":
-        return _unless_copied(done, known)
+        return _unless_copied(contract, done, known, elsewhere)
     for old in replaced(contract, done, known):
         if (old.stream, old.content_hash) == (done.stream, done.content_hash):
             return done.at(SUPERSEDED, "same_content", old.delivery_id)
@@ -149,34 +168,53 @@ def accept(contract: BillingContract, done: Delivery, known: Iterable[Delivery])
     return done
 
 
-def _unless_copied(done: Delivery, known: Iterable[Delivery]) -> Delivery:
-    """The bytes of one that is loaded, landed in another place, add nothing."""
+def _unless_copied(
+    contract: BillingContract,
+    done: Delivery,
+    known: Iterable[Delivery],
+    elsewhere: Collection[str],
+) -> Delivery:
+    """The bytes of one that is loaded, landed in another place, add nothing; nor does an older version of an
+    object that lies elsewhere."""
     for other in {one.delivery_id: one for one in known}.values():
         same = other.content_hash == done.content_hash and other.place != done.place
-        if done.rows and other.state == LOADED and same:
+        if done.rows and same and (other.state == LOADED or _gave_way(contract, done, other)):
             return done.at(SUPERSEDED, "same_content", other.delivery_id)
+        if other.state == LOADED and other.delivery_id in elsewhere and age(other) > age(done):
+            return done.at(SUPERSEDED, "older_than_loaded", other.delivery_id)
     return done
 
 
+def _gave_way(contract: BillingContract, done: Delivery, other: Delivery) -> bool:
+    replaced_by_newer = (other.state, other.reason) == (SUPERSEDED, "newer_delivery")
+    return replaced_by_newer and is_same_object(contract, done, other)
+
+
 def replaced(
-    contract: BillingContract, done: Delivery, known: Iterable[Delivery]
+    contract: BillingContract,
+    done: Delivery,
+    known: Iterable[Delivery],
+    elsewhere: Collection[str] = (),
 ) -> list[Delivery]:
     """Loaded deliveries whose rows this one takes the place of."""
     mine = (done.stream, done.delivery_id)
     others = [one for one in known if (one.stream, one.delivery_id) != mine]
     loaded = [one for one in others if one.state == LOADED]
     if contract.discovery.kind == "append":
-        return [one for one in loaded if one.place == done.place]
+        return [one for one in loaded if one.place == done.place or one.delivery_id in elsewhere]
     return [one for one in loaded if one.billing_period == done.billing_period]
 
 
 def taken_back(
-    contract: BillingContract, done: Delivery, known: Iterable[Delivery]
+    contract: BillingContract,
+    done: Delivery,
+    known: Iterable[Delivery],
+    elsewhere: Collection[str] = (),
 ) -> list[Delivery]:
     """Deliveries whose rows go: what a loaded one replaces; what lay in the place of a copy, and its own rows from
     before it was told to be one."""
     if done.state == LOADED:
-        return replaced(contract, done, known)
+        return replaced(contract, done, known, elsewhere)
     if done.state == SUPERSEDED and contract.discovery.kind == "append":
         return [*replaced(contract, done, known), done]
     return []
