@@ -8,10 +8,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from etl import cli_billing, shown
+from etl.cli_dates import day
 from etl.errors import ContractError, SettingError, UsageError
 
 
@@ -33,21 +34,19 @@ def _parser() -> argparse.ArgumentParser:
 
     ingest = _command(commands, "ingest", _ingest, "read what landed, publish its arrivals")
     ingest.add_argument("stream")
-    ingest.add_argument(
-        "--landed", type=date.fromisoformat, required=True, help="landed date, YYYY-MM-DD"
-    )
-    ingest.add_argument("--to", type=date.fromisoformat, help="last landed date of a range")
+    ingest.add_argument("--landed", type=day, required=True, help="landed date, YYYY-MM-DD")
+    ingest.add_argument("--to", type=day, help="last landed date of a range")
 
     build = _command(
         commands, "build", _build, "deduplicate, aggregate, validate and publish a usage date"
     )
-    build.add_argument("--usage-date", type=date.fromisoformat, required=True)
+    build.add_argument("--usage-date", type=day, required=True)
     build.add_argument("--stream", help="only this stream")
 
     _add_replay(commands)
 
     statement = _command(commands, "statement", _statement, "what is known of a usage date")
-    statement.add_argument("--usage-date", type=date.fromisoformat, help="default: the newest")
+    statement.add_argument("--usage-date", type=day, help="default: the newest")
     form = statement.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true")
     form.add_argument("--html", type=Path, metavar="FILE", help="write it as a page with plots")
@@ -74,12 +73,8 @@ def _add_replay(commands: argparse._SubParsersAction) -> None:
         commands, "replay", _replay, "read landed dates again and publish what differs"
     )
     replay.add_argument("stream")
-    replay.add_argument(
-        "--from", dest="first", type=date.fromisoformat, required=True, help="first landed date"
-    )
-    replay.add_argument(
-        "--to", dest="last", type=date.fromisoformat, required=True, help="last landed date"
-    )
+    replay.add_argument("--from", dest="first", type=day, required=True, help="first landed date")
+    replay.add_argument("--to", dest="last", type=day, required=True, help="last landed date")
     replay.add_argument("--reason", required=True, help="why; the release and the ledger keep it")
     replay.add_argument("--dry-run", action="store_true", help="list what would change, no more")
 
@@ -104,19 +99,19 @@ def _ingest(options: argparse.Namespace) -> int:
     last = options.to or options.landed
     if last < options.landed:
         raise SettingError(f"--to {last} lies before --landed {options.landed}")
-    days: set[str] = set()
+    touched: set[str] = set()
     unread: dict[str, dict] = {}
     for n in range((last - options.landed).days + 1):
         landed = options.landed + timedelta(days=n)
         run = f"cli-ingest-{options.stream}-{landed}"
         done = stages.ingest(options.stream, landed, run)
         print(f"{options.stream} landed {landed}: {_shown(done)}", flush=True)
-        days |= set(done["usage_dates"])
-        for day in sorted({str(landed), *done["landed_dates"]}):
-            pages.write_statement(date.fromisoformat(day))
+        touched |= set(done["usage_dates"])
+        for one in sorted({str(landed), *done["landed_dates"]}):
+            pages.write_statement(date.fromisoformat(one))
         unread |= {one["key"]: one for one in stages.unread(options.stream, run)}
-    for day in sorted(days):
-        print(f"next: usage-export build --usage-date {day} --stream {options.stream}")
+    for usage_date in sorted(touched):
+        print(f"next: usage-export build --usage-date {usage_date} --stream {options.stream}")
     left = lookup.unread(options.stream) if unread else {}  # a later day may have read it
     unread = {key: one for key, one in unread.items() if key in left}
     for line in missing.told(unread.values()):
@@ -156,13 +151,13 @@ def _replay(options: argparse.Namespace) -> int:
 def _statement(options: argparse.Namespace) -> int:
     from etl import lookup
 
-    day = options.usage_date or lookup.newest_usage_date()
+    usage_date = options.usage_date or lookup.newest_usage_date()
     if options.json:
-        print(json.dumps(lookup.statement(day), indent=2))
+        print(json.dumps(lookup.statement(usage_date), indent=2))
     elif options.html:
-        options.html.write_text(lookup.statement_html(day), encoding="utf-8")
+        options.html.write_text(lookup.statement_html(usage_date), encoding="utf-8")
     else:
-        print(lookup.statement_text(day))
+        print(lookup.statement_text(usage_date))
     return 0
 
 
@@ -215,11 +210,11 @@ def _contracts(_: argparse.Namespace) -> int:
 def _status(_: argparse.Namespace) -> int:
     from etl import lookup, unread
 
-    found = lookup.status()
+    found = lookup.status(datetime.now(UTC).date())
     print(f"release {found['release']}, made {found['created_at'] or 'never'}")
     print(f"usage dates waiting to be built: {', '.join(found['pending']) or 'none'}")
     for stream, keys in found["backlog"].items():
-        known = found["unread"][stream], found["behind"][stream]
+        known = found["unread"][stream], found["hints"][stream]
         print("\n".join(unread.waiting(stream, keys, *known)))
     if found["unmatched"]:
         print(f"{len(found['unmatched'])} landed objects that no contract's path matches:")

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 
+from etl import cli_dates
 from etl.errors import SettingError
 
 Command = Callable[[argparse.Namespace], int]
@@ -16,17 +17,19 @@ def add(commands: argparse._SubParsersAction) -> None:
 
     ingest = _command(own, "ingest", _ingest, "load the newest complete deliveries of a contract")
     ingest.add_argument("stream", metavar="contract")
-    ingest.add_argument("--period", type=_month, help="only this month, YYYY-MM, and load it again")
+    ingest.add_argument(
+        "--period", type=cli_dates.month, help="only this month, YYYY-MM, and load it again"
+    )
 
     listed = _command(own, "deliveries", _deliveries, "every delivery and what became of it")
     listed.add_argument("stream", metavar="contract", nargs="?", help="default: all")
 
     told = _command(own, "statement", _statement, "a month of every provider, by service")
-    told.add_argument("--period", type=_month, help="default: the newest one with a bill")
+    told.add_argument("--period", type=cli_dates.month, help="default: the newest one with a bill")
 
     diff = _command(own, "diff", _diff, "what moved in a month between two releases")
     diff.add_argument("provider")
-    diff.add_argument("period", type=_month, help="YYYY-MM")
+    diff.add_argument("period", type=cli_dates.month, help="YYYY-MM")
     diff.add_argument("--from", dest="first", type=int, required=True, help="release")
     diff.add_argument("--to", dest="last", type=int, help="release, default: the current one")
 
@@ -37,16 +40,6 @@ def _command(
     parser = commands.add_parser(name, help=says, description=says)
     parser.set_defaults(command=run)
     return parser
-
-
-def _month(text: str) -> str:
-    year, dash, month = text.partition("-")
-    if not (dash and len(year) == 4 and year.isdecimal() and month in MONTHS):
-        raise argparse.ArgumentTypeError(f"{text} is no month: write YYYY-MM")
-    return text
-
-
-MONTHS = {f"{n:02d}" for n in range(1, 13)}
 
 
 def _ingest(options: argparse.Namespace) -> int:

@@ -170,7 +170,7 @@ class Contract(Document):
         for one in self.properties:
             if problem := self._problem(one):
                 raise ValueError(f"schema property {one.name}: {problem}")
-        if self.reader.pattern is None and (told := enclosing.problem(self.properties)):
+        if told := enclosing.problem(self.properties, self.reader.pattern):
             raise ValueError(told)
         names = {one.name for one in self.properties}
         if unknown := set(self.identity.columns) - names:

@@ -1,9 +1,16 @@
-"""What a field holds of another: whether personal data comes along in an object or array that a SELECT may see."""
+"""What a field holds of another: whether personal data comes along in an object or array, or in a group of a pattern,
+that a SELECT may see."""
 
 import re
 from collections.abc import Iterable
 from typing import Protocol
 
+# of a pattern: what is no bracket of a group, a bracket that opens one, one that closes it
+TOKEN = re.compile(
+    r"(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?#[^)]*\)|\(\?P=\w+\)|\(\?[aiLmsux]+\))"
+    r"|(?P<around>\(\?<?[=!])|(?P<open>\(\?P<|\((?!\?))|(?P<plain>\()|(?P<close>\))",
+    re.DOTALL,
+)
 STEP = re.compile(r'\.(?:"([^"]*)"|([\w-]+))|\[(\d+)\]')
 
 
@@ -20,9 +27,12 @@ class Field(Protocol):
     def structured(self) -> bool: ...
 
 
-def problem(fields: Iterable[Field]) -> str | None:
-    """Why a field of class none would show one of another class."""
-    known = list(fields)
+def problem(fields: Iterable[Field], pattern: str | None = None) -> str | None:
+    """Why a field of class none would show one of another class; with a pattern, fields are groups of it."""
+    return _of_paths(list(fields)) if pattern is None else _of_groups(list(fields), pattern)
+
+
+def _of_paths(known: list[Field]) -> str | None:
     for shown in (one for one in known if one.privacy == "none"):
         for kept in (one for one in known if one.privacy != "none"):
             inner, outer = _steps(kept.path), _steps(shown.path)
@@ -33,6 +43,40 @@ def problem(fields: Iterable[Field]) -> str | None:
                     "of it that the SELECT needs, one property each"
                 )
     return None
+
+
+def _of_groups(known: list[Field], pattern: str) -> str | None:
+    around = _around(pattern)
+    if around is None:
+        return "usage.reader.pattern: brackets cannot be told apart: write it without comments and flags"
+    for shown in (one for one in known if one.privacy == "none"):
+        for kept in (one for one in known if one.privacy != "none"):
+            if shown.path == kept.path or int(shown.path) in around[int(kept.path)]:
+                return (
+                    f"schema property {shown.name}: its classification is none, and group {shown.path} holds group "
+                    f"{kept.path}, which property {kept.name} classes {kept.privacy}: end it before that group"
+                )
+    return None
+
+
+def _around(pattern: str) -> dict[int, set[int]] | None:
+    """The groups around each group. One that looks ahead or behind lies over others: it counts as around all."""
+    opened: list[int | str] = []
+    around: dict[int, set[int]] = {}
+    over: set[int] = set()
+    for token in TOKEN.finditer(pattern):
+        if token["open"]:
+            number = len(around) + 1
+            around[number] = {one for one in opened if isinstance(one, int)}
+            over |= {number} if "around" in opened else set()
+            opened.append(number)
+        elif token["around"] or token["plain"]:
+            opened.append("around" if token["around"] else "plain")
+        elif token["close"] and opened:
+            opened.pop()
+    if opened or len(around) != re.compile(pattern).groups:
+        return None
+    return {number: groups | (over - {number}) for number, groups in around.items()}
 
 
 def _steps(path: str) -> list[tuple[str, ...]]:

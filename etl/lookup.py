@@ -131,9 +131,9 @@ def build_streams(usage_date: date) -> list[str]:
     return sorted(names)
 
 
-def status() -> dict:
-    """The current release, dates that wait to be built, the backlog of each stream, landed objects that
-    no contract reads, and contracts that are wrong: their streams have no backlog here."""
+def status(today: date) -> dict:
+    """The current release, dates that wait to be built, the backlog of each stream with what it waits for, landed
+    objects that no contract reads, and contracts that are wrong: their streams have no backlog here."""
     env = settings.from_environment()
     found = release.current(Store(env.lake))
     good, wrong = {}, {}
@@ -149,19 +149,34 @@ def status() -> dict:
         "pending": sorted(found.pending),
         "wrong": wrong,
         "backlog": waiting,
-        "behind": {stream: _behind(found, good[stream], keys) for stream, keys in waiting.items()},
+        "hints": {
+            stream: _hints(found, good[stream], keys, today) for stream, keys in waiting.items()
+        },
         "unread": {stream: unread(stream) for stream in good},
         "unmatched": discovery.unmatched(Store(env.landing), good.values()),
     }
 
 
-def _behind(found: Release, of: contract.Contract, keys: list[str]) -> dict[str, date]:
-    """Landed dates of those keys to which no run after the newest one looks back."""
+def _hints(found: Release, of: contract.Contract, keys: list[str], today: date) -> dict[str, str]:
+    """Of those keys that no run will read by itself, why, and what does."""
     names = found.partitions(MANIFEST.name, stream=of.stream)
     read = [layout.date_of(name, "landed_date") for name in names]
     start = min(extract.window(of, max(read) + timedelta(days=1))) if read else date.min
-    days = {key: discovery.key_date(of, key) for key in keys}
-    return {key: day for key, day in days.items() if day and day < start}
+    days = {key: discovery.key_date(of, key) for key in keys} if of.discovery.dated else {}
+    hints = {}
+    for key, day in days.items():
+        if day is None:
+            hints[key] = (
+                "the date in its key is none of the calendar, no run reads it: land it under its true date"
+            )
+        elif day > today + timedelta(days=1):
+            hints[key] = (
+                f"no run reads it before {day}, the date in its key: land it under its true date"
+            )
+        elif day < start:
+            command = f"usage-export ingest {of.stream} --landed {day}"
+            hints[key] = f"no run looks back to its date, `{command}` reads it"
+    return hints
 
 
 def open_release(number: int | None = None) -> tuple[Release, Location]:

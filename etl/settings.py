@@ -14,6 +14,7 @@ from etl.errors import SettingError
 
 ROOT = Path(__file__).parent.parent
 MINIMUM_KEY_BYTES = 16
+NEEDED = ("USAGE_EXPORT_LANDING", "USAGE_EXPORT_LAKE", "USAGE_EXPORT_PII_KEY")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class Settings:
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings; raises SettingError naming the variable and what it must hold."""
     env = os.environ if environment is None else environment
+    missing = [name for name in NEEDED if not env.get(name)]
+    if len(missing) > 1:
+        raise SettingError(
+            f"{', '.join(missing)} are not set: README.md, Settings, tells what each must hold; Settings in your "
+            "shell, how to take over those of `make up`"
+        )
     return Settings(
         landing=_location(env, "USAGE_EXPORT_LANDING"),
         lake=_location(env, "USAGE_EXPORT_LAKE"),

@@ -117,10 +117,10 @@ def refuse(missed: dict[str, list[dict]]) -> None:
 
 
 def waiting(
-    stream: str, backlog: list[str], unread: dict[str, str], behind: dict[str, date]
+    stream: str, backlog: list[str], unread: dict[str, str], hints: dict[str, str]
 ) -> list[str]:
-    """What is still to be read, for people: what landed and no manifest covers, and what vanished. `behind`:
-    the landed dates of those to which no run looks back."""
+    """What is still to be read, for people: what landed and no manifest covers, and what vanished. `hints`: of
+    those that no run will read, why."""
     there = set(backlog)
     gone = [key for key in unread if key not in there]
     lost = sum(unread[key] == LOST for key in gone)
@@ -130,10 +130,8 @@ def waiting(
 
     def line(key: str) -> str:
         reason = f" ({why[key]})" if key in why else ""
-        if key not in behind:
-            return f"  {shown.value(key)}{reason}"
-        command = f"usage-export ingest {stream} --landed {behind[key]}"
-        return f"  {shown.value(key)}{reason}: no run looks back to its date, `{command}` reads it"
+        hint = f": {hints[key]}" if key in hints else ""
+        return f"  {shown.value(key)}{reason}{hint}"
 
     head = f"{stream}: {len(named)} landed objects not read yet"
     head += f", {lost} lost (see the table unread)" if lost else ""

@@ -22,6 +22,7 @@ from tests.events import DAY, evening, event, key, lines
 COMMAND = Path(sys.executable).parent / "usage-export"
 DAILY = "SELECT meter, sum(quantity)::DECIMAL(38,9) AS q FROM usage_daily GROUP BY ALL"
 NEXT = date(2026, 11, 19)
+NO_DAY = "is no day: write a day of the calendar as YYYY-MM-DD"
 STREAMS = ("app_usage", "cloudtrail", "s3_access")
 WITHOUT_BILLS = shutil.ignore_patterns("billing")  # checking those takes seconds
 BILLS = sorted(path.name for path in (ROOT / "contracts" / "billing").iterdir() if path.is_dir())
@@ -193,6 +194,21 @@ def test_status_tells_release_pending_dates_and_backlog(run, said):
     ]
 
 
+def test_status_says_why_no_run_will_read_an_object(lake, capsys):
+    keys = [key().replace("day=18", "day=31"), key(date(2199, 1, 1)), key()]
+    for one in keys:
+        lake.land(one, lines(event("a")), evening())
+
+    assert cli.main(["status"]) == 0
+
+    sound, impossible, ahead = capsys.readouterr().out.splitlines()[3:6]
+    assert impossible == (
+        f"  {keys[0]}: the date in its key is none of the calendar, no run reads it: land it under its true date"
+    )
+    assert ahead.startswith(f"  {keys[1]}: no run reads it before 2199-01-01, the date in its key")
+    assert sound == f"  {keys[2]}"
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
@@ -213,6 +229,16 @@ def test_a_wrong_setting_is_named_with_its_remedy(run, monkeypatch, setting, val
 
     assert (code, out) == (1, "")
     assert re.fullmatch(f"usage-export: (SettingError|Denied): .*{says}.*\n", error)
+
+
+def test_settings_that_are_not_set_are_all_named_at_once(run, monkeypatch):
+    for setting in ("USAGE_EXPORT_LAKE", "USAGE_EXPORT_PII_KEY"):
+        monkeypatch.delenv(setting)
+
+    code, _, error = run("status")
+
+    assert code == 1
+    assert "USAGE_EXPORT_LAKE, USAGE_EXPORT_PII_KEY are not set: README.md, Settings" in error
 
 
 @pytest.mark.parametrize(
@@ -250,9 +276,13 @@ def test_an_unknown_stream_is_answered_with_the_known_ones(run, arguments):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("ingest", "app_usage", "--landed", "2026-02-30"), "--landed: invalid"),
+        (("ingest", "app_usage", "--landed", "2026-02-30"), f"--landed: 2026-02-30 {NO_DAY}"),
+        (("ingest", "app_usage", "--to", "20261118"), f"--to: 20261118 {NO_DAY}"),
         (("ingest", "app_usage"), "required: --landed"),
-        (("build", "--usage-date", "tomorrow"), "--usage-date: invalid"),
+        (("build", "--usage-date", "2026-13-40"), f"--usage-date: 2026-13-40 {NO_DAY}"),
+        (("statement", "--usage-date", "tomorrow"), f"--usage-date: tomorrow {NO_DAY}"),
+        (("replay", "app_usage", "--from", "x"), f"--from: x {NO_DAY}"),
+        (("replay", "app_usage", "--to", "2026-W47-3"), f"--to: 2026-W47-3 {NO_DAY}"),
         (("sql", "SELECT 1", "--format", "xml"), "--format: invalid choice"),
         (("replay", "app_usage", "--from", "2026-11-18"), "required: --to, --reason"),
         ((), "required: command"),

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from etl import contract
+from etl import contract, enclosing
 from etl.errors import ContractError
 from etl.settings import ROOT
 from tests.events import event
@@ -53,6 +54,57 @@ def test_a_field_that_would_show_a_dropped_one_is_refused(tmp_path, path, kind):
 )
 def test_a_field_beside_a_dropped_one_is_not(tmp_path, path, kind):
     altered(tmp_path, (FIELD, EXTRA.format(path=path, kind=kind) + FIELD))
+
+
+@dataclass(frozen=True)
+class Group:
+    name: str
+    path: str
+    privacy: str = "none"
+    structured: bool = False
+
+
+@pytest.mark.parametrize(
+    ("pattern", "holds"),
+    [
+        (r"(\S+) (\S+)", False),
+        (r"(\S+ (\S+))", True),
+        (r"(a(?:b(?:c(\d)))) .*", True),
+        (r"(a)(?:b(\d))", False),
+        (r"(?P<one>a (?P<two>\d))", True),
+        (r"(?P<one>a) (?P<two>\d)(?P=one)", False),
+        (r"([^)(\]]+) (\d)", False),
+        (r"([]()]+) (\d)", False),
+        (r"(\([^ ]+\)) (\d)", False),
+        (r"(\(a (\d)\))", True),
+        (r"(?=(.*))(\d+)", True),
+        (r"(?!x)(a)(?<=a)(\d+)", False),
+    ],
+)
+def test_a_group_that_would_show_a_dropped_one_is_refused(pattern, holds):
+    told = enclosing.problem([Group("one", "1"), Group("two", "2", "drop")], pattern)
+
+    assert (told is not None) == holds
+    assert not told or "schema property one: its classification is none, and group 1 holds" in told
+    other = [Group("one", "1", "drop"), Group("two", "2")]  # a part of what is dropped may be shown
+    if "(?=" not in pattern:
+        assert enclosing.problem(other, pattern) is None
+
+
+def test_a_group_that_is_dropped_and_shown_is_refused_and_so_is_a_pattern_that_cannot_be_told(
+    tmp_path,
+):
+    assert enclosing.problem([Group("a", "1"), Group("b", "1", "hash")], r"(\d)")
+    told = enclosing.problem([Group("a", "1")], "(?x)(a) # (b)")
+    assert told and "usage.reader.pattern" in told
+
+    text = (ROOT / "contracts/s3_access/1.0.0.yaml").read_text()
+    (tmp_path / "s3_access").mkdir()
+    apart, around = r"\[([^\]]+)\] (\S+) ", r"(\[[^\]]+\] (\S+)) "
+    assert apart in text
+    (tmp_path / "s3_access/1.0.0.yaml").write_text(text.replace(apart, around))
+    with pytest.raises(ContractError, match=r"property time: .* group 3 holds group 4, which"):
+        contract.load(tmp_path, "s3_access")
 
 
 @pytest.mark.parametrize("privacy", ["hash", "drop"])

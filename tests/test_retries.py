@@ -68,4 +68,4 @@ def test_a_release_whose_answer_is_lost_is_not_made_twice(lake, object_store, mo
 
     assert fault.hurt == 1
     assert len(releases(lake)) == 1
-    assert lookup.status()["pending"] == [f"{STREAM}/{DAY}"]
+    assert lookup.status(DAY)["pending"] == [f"{STREAM}/{DAY}"]
