@@ -35,6 +35,26 @@ THEN coalesce(decimal_places(text) > 18, false) ELSE false END;
 CREATE OR REPLACE MACRO long_amount(text) AS
 CASE WHEN is_long_amount(text) THEN rounded_amount(wide_amount(text)) ELSE exact_amount(text) END;
 
+-- Amounts as texts, none of them NULL -> their sum below 10^17, rounded half to even once: those of more than 18 places
+-- are summed apart, with 28, below 10^10. NULL where that is not exact, or nothing is to sum.
+CREATE OR REPLACE MACRO amount_sum(texts) AS
+CASE WHEN len(list_filter(texts, lambda text: long_amount(text) IS NULL)) = 0 THEN list_filter([
+    CASE WHEN len(list_filter(texts, lambda text: is_long_amount(text))) = 0
+    THEN TRY(list_sum(list_transform(texts, lambda text: exact_amount(text))))
+    ELSE TRY(added_amount(
+        list_sum(list_transform(texts, lambda text: CASE WHEN is_long_amount(text) THEN 0 ELSE exact_amount(text) END)),
+        list_sum(list_transform(list_filter(texts, lambda text: is_long_amount(text)), lambda text: wide_amount(text)))
+    )) END
+], lambda total: abs(total) < 100000000000000000::DECIMAL(38,18))[1] END;
+
+-- decimal(38,18) + decimal(38,28) -> decimal(38,18), half to even: where the second one lies in the middle, the sum tells.
+CREATE OR REPLACE MACRO added_amount(amount, wide) AS
+list_transform([rounded_amount(wide)], lambda near: amount + near + CASE
+    WHEN abs(wide - near::DECIMAL(38,28)) = 0.0000000000000000005::DECIMAL(38,28)
+        AND right((amount + near)::VARCHAR, 1) IN ('1', '3', '5', '7', '9')
+    THEN CASE WHEN wide > near::DECIMAL(38,28) THEN 1 ELSE -1 END ELSE 0
+    END * 0.000000000000000001::DECIMAL(38,18))[1]::DECIMAL(38,18);
+
 -- Why a text gave no amount.
 CREATE OR REPLACE MACRO amount_problem(text) AS
 CASE WHEN is_number(text) THEN 'amount_too_large' ELSE 'amount_not_a_number' END;

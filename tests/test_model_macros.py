@@ -240,6 +240,52 @@ def test_no_amount_loses_a_digit_that_the_rest_does_not_name(number):
         assert value("exact_amount(?)", text) == Decimal(text)
 
 
+HALF = Decimal("5e-19")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.decimals(-(10**9), 10**9, places=28),
+            st.decimals(-(10**15), 10**15, places=18),
+            st.integers(-3, 3).map(lambda n: n * HALF),
+        ),
+        max_size=4,
+    )
+)
+def test_a_sum_of_amounts_is_rounded_once_and_half_to_even(numbers):
+    texts = [f"{one:f}" for one in numbers]
+
+    found = value("amount_sum(?::VARCHAR[])", texts)
+
+    with localcontext(prec=60):
+        total = sum(numbers, Decimal(0)).quantize(Decimal("1e-18"))
+    assert found == (total if numbers else None)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["1", "much"], ["1e17"], ["9e16", "9e16"], ["1e-19", "10000000000.0000000000000000001"]],
+)
+def test_a_sum_that_would_not_be_exact_is_none(texts):
+    assert value("amount_sum(?::VARCHAR[])", texts) is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "wide", "found"),
+    [("0", "0.5", "0"), ("1", "0.5", "2"), ("1", "-0.5", "0"), ("2", "-0.5", "2"), ("1", "2", "3")],
+)
+def test_what_lies_in_the_middle_is_rounded_by_the_sum(amount, wide, found):
+    """In units of the eighteenth place."""
+    unit = Decimal("1e-18")
+    given = [f"{Decimal(one) * unit:f}" for one in (amount, wide)]
+
+    added = value("added_amount(?::DECIMAL(38,18), ?::DECIMAL(38,28))", *given)
+
+    assert added == Decimal(found) * unit
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [

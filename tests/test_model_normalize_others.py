@@ -179,7 +179,14 @@ def test_a_google_row_without_a_month_is_named():
     [
         ([{"amount": "much"}], "amount_not_a_number:credits"),
         ([{"amount": -1}, {"amount": 1e300}], "amount_too_large:credits"),
-        ([{"amount": -1}, {"amount": -12345678901.5}], "amount_too_large:credits"),
+        ([{"amount": -1}, {"amount": -12345678901.5}, {"amount": -1e-21}], None),
+        ([{"amount": -9e16}, {"amount": -9e15}], None),
+        ([{"amount": -9e16}] * 12, "amount_too_large:credits"),
+        ([{"amount": -1}, {"amount": -1e17}], "amount_too_large:credits"),
+        (
+            [{"amount": -1e-19}, {"amount": -1e11}, {"amount": "99999999999.0000000000000000001"}],
+            "amount_too_large:credits",
+        ),
         ({"amount": -1}, "not_json:credits"),
         ([{"name": "of no amount"}], None),
         (None, None),

@@ -4,18 +4,22 @@
 -- grain:   x_row
 -- inputs:  raw, service_category
 
-WITH summed AS (
+WITH line AS (
+    SELECT *, list_filter(json_extract_string(credits, '$[*].amount'), lambda one: one IS NOT NULL) AS amounts
+    FROM raw
+),
+
+summed AS (
     SELECT
         *,
-        coalesce(rounded_amount(list_sum(list_transform(
-            json_extract_string(credits, '$[*].amount'), lambda one: wide_amount(one)
-        ))), 0)::DECIMAL(38,18) AS credited,
+        amount_sum(amounts) AS summed_credits,
+        coalesce(summed_credits, 0)::DECIMAL(38,18) AS credited,
         try_strptime(invoice_month || '01', '%Y%m%d') AS month_start,
         coalesce(service_description, 'Google Cloud') AS service_name,
         CASE cost_type
             WHEN 'regular' THEN 'Usage' WHEN 'tax' THEN 'Tax' ELSE 'Adjustment'
         END AS charge_category
-    FROM raw
+    FROM line
 )
 
 SELECT
@@ -67,9 +71,9 @@ SELECT
     CASE
         WHEN month_start IS NULL THEN 'time_not_readable:invoice_month'
         WHEN credits[1] = '{' AND credits <> '{}' THEN 'not_json:credits'  -- a list is what is summed
-        ELSE list_transform(list_filter(
-            json_extract_string(credits, '$[*].amount'), lambda one: one IS NOT NULL AND wide_amount(one) IS NULL
-        ), lambda one: amount_problem(one) || ':credits')[1]
+        WHEN len(amounts) > 0 AND summed_credits IS NULL THEN coalesce(list_transform(
+            list_filter(amounts, lambda one: long_amount(one) IS NULL), lambda one: amount_problem(one)
+        )[1], 'amount_too_large') || ':credits'
     END AS row_problem,
     map_from_entries(list_filter([
         CASE WHEN cost_at_list IS NULL THEN {'key': 'filled:list_cost', 'value': ''} END,
