@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from etl import layout
-from etl.contract import DATE_PARTS, Document, Part, Property, judged
+from etl.contract import DATE_PARTS, Document, Part, Property, Regex, judged
 from etl.errors import ContractError
 
 FOLDER = "billing"
@@ -67,7 +67,9 @@ class Discovery(Part):
     stable_minutes: int = Field(default=0, ge=0)
     overwrites: bool = False
     one_folder: bool = False  # two folders of an account hold the same costs, and are never added
-    named_by_id: bool = False  # an object of the same name elsewhere is the same one
+    object_id: Regex | None = (
+        None  # in an object's name: one of the same name elsewhere is the same one
+    )
     dataset_version: str | None = None
     closes_after_days: int = Field(default=15, ge=0)
     alarm_after_hours: int = Field(default=36, gt=0)
@@ -82,8 +84,8 @@ class Discovery(Part):
             raise ValueError(
                 "one_folder belongs to deliveries that append: of others only one counts"
             )
-        if self.named_by_id and (self.kind != "append" or self.marker):
-            raise ValueError("named_by_id belongs to objects that each append alone")
+        if self.object_id and (self.kind != "append" or self.marker):
+            raise ValueError("object_id belongs to objects that each append alone")
         if self.kind == "replace" and not self.states_period:
             raise ValueError("the month must be in path ({yyyy}, {MM}) or in manifest.period_start")
         return self

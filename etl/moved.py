@@ -12,7 +12,6 @@ from etl.release import Release
 from etl.settings import Settings
 from etl.store import Store
 
-ID = r"\d{16}"  # as Oracle counts its reports
 Moved = Mapping[str, frozenset[str]]  # delivery -> versions of the same object in other places
 
 
@@ -20,7 +19,8 @@ def is_same_object(contract: BillingContract, one: Delivery, other: Delivery) ->
     """By name alone: the ids of two tenancies may be equal."""
     name = _name(one)
     same = name == _name(other) and one.place != other.place
-    return contract.discovery.named_by_id and same and re.search(ID, name) is not None
+    found = contract.discovery.object_id
+    return found is not None and same and re.search(found, name) is not None
 
 
 def versions(
@@ -33,7 +33,7 @@ def versions(
     folder: Path,
 ) -> Moved:
     """Of each delivery of a run those that were loaded, or come with it, of the same object and the same account."""
-    if not contract.discovery.named_by_id:
+    if contract.discovery.object_id is None:
         return {}
     accounts = {one["delivery"]["delivery_id"]: set(one["accounts"]) for one in loads}
     came = [delivery.from_json(one["delivery"]) for one in loads]
