@@ -195,6 +195,7 @@ def _begin(stream: str, run: str) -> tuple[Work, BillingContract]:
 def _told(done: Settled) -> dict:
     return {
         "deliveries": _outcomes(done.changed),
+        "details": {one.delivery_id: one.detail for one in done.changed if one.detail},
         "sums": done.sums,
         "refused": done.refused,
     }

@@ -6,6 +6,7 @@ to do next.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -17,10 +18,14 @@ from etl.errors import ContractError, SettingError, UsageError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the console script."""
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        code = options.command(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # as of `usage-export … | head`, whose reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except UsageError as error:
         from etl.privacy import mask
 

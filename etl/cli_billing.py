@@ -2,9 +2,12 @@
 
 import argparse
 from collections.abc import Callable
+from decimal import Decimal, localcontext
 
 from etl import cli_dates
 from etl.errors import SettingError
+from etl.page import exact
+from etl.tally import DIGITS
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -47,7 +50,8 @@ def _ingest(options: argparse.Namespace) -> int:
 
     done = billing.ingest(options.stream, f"cli-billing-{options.stream}", options.period)
     for delivery, outcome in done["deliveries"].items():
-        print(f"{options.stream}: {delivery}: {outcome}")
+        why = done["details"].get(delivery)
+        print(f"{options.stream}: {delivery}: {outcome}{f' ({why})' if why else ''}")
     for period, sums in done["sums"].items():
         listed = ", ".join(f"{name} {value}" for name, value in sums.items())
         print(f"{options.stream} {period}: {listed}")
@@ -92,16 +96,33 @@ def _diff(options: argparse.Namespace) -> int:
     for row in moved:
         print(
             f"{row['charge_date']} {row['billing_account_id']} {row['sub_account_id'] or '-'} "
-            f"{row['service_name']}: {row['old_billed_cost']:f} -> {row['new_billed_cost']:f} "
-            f"{row['billing_currency']} ({row['billed_difference']:+f}), "
-            f"{row['rows_added']} lines added, {row['rows_removed']} removed, {row['rows_changed']} changed"
+            f"{row['service_name']}: {_amount(row['old_billed_cost'])} -> "
+            f"{_amount(row['new_billed_cost'])} {row['billing_currency']} "
+            f"({_moved(row['billed_difference'])}), {_lines(row)}"
         )
-    totals: dict = {}
-    for row in moved:
-        currency = row["billing_currency"]
-        totals[currency] = totals.get(currency, 0) + row["billed_difference"]
+    totals: dict[str, Decimal] = {}
+    with localcontext(prec=DIGITS):
+        for row in moved:
+            currency = row["billing_currency"]
+            totals[currency] = totals.get(currency, Decimal(0)) + row["billed_difference"]
     for currency, total in sorted(totals.items()):
-        print(f"together {total:+f} {currency}")
+        print(f"together {_moved(total)} {currency}")
     if not moved:
         print(f"{options.provider} {options.period}: nothing moved")
     return 0
+
+
+def _moved(amount: Decimal) -> str:
+    return f"{'+' if amount >= 0 else ''}{_amount(amount)}"
+
+
+def _amount(amount: Decimal) -> str:
+    return exact(f"{amount:f}")
+
+
+def _lines(row: dict) -> str:
+    """Of a bill whose lines have no key, none counts as changed: see sql/charge/charge_restatement.sql."""
+    added, removed, changed = (row[f"rows_{what}"] for what in ("added", "removed", "changed"))
+    if not (added or removed or changed):
+        return "as many lines as before"
+    return f"{added:,} lines added, {removed:,} removed, {changed:,} changed"

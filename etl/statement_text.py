@@ -1,6 +1,7 @@
 """The statement of a usage date as text for a terminal."""
 
 from etl import shown
+from etl.page import count, exact, many
 
 SHOWN_OBJECTS = 10
 
@@ -32,11 +33,11 @@ def _stream(one: dict) -> list[str]:
 def _landed(landed: dict) -> list[str]:
     refused = f", {landed['objects_refused']} refused whole" if landed["objects_refused"] else ""
     lines = [
-        f"  landed        {_n(landed['objects'])} objects{refused}, {_n(landed['records'])} records: "
-        f"{_n(landed['accepted'])} accepted, {_n(landed['quarantined'])} quarantined"
+        f"  landed        {many(landed['objects'], 'object')}{refused}, {many(landed['records'], 'record')}: "
+        f"{count(landed['accepted'])} accepted, {count(landed['quarantined'])} quarantined"
     ]
     reasons = landed["quarantined_by_reason"]
-    lines += [f"    {reason:<22}{_n(count):>12}" for reason, count in reasons.items()]
+    lines += [f"    {reason:<22}{count(n):>12}" for reason, n in reasons.items()]
     return lines + _unread(landed["unread"])
 
 
@@ -52,8 +53,8 @@ def _unread(unread: list[dict]) -> list[str]:
 def _objects(head: str, some: list[dict]) -> list[str]:
     names = [f"    {shown.value(one['raw_object_key'])}{_why(one['reason'])}" for one in some]
     more = len(names) - SHOWN_OBJECTS
-    rest = [f"    and {_n(more)} more"] if more > 0 else []
-    return [head.format(_n(len(names))), *names[:SHOWN_OBJECTS], *rest] if names else []
+    rest = [f"    and {count(more)} more"] if more > 0 else []
+    return [head.format(count(len(names))), *names[:SHOWN_OBJECTS], *rest] if names else []
 
 
 def _why(reason: str) -> str:
@@ -67,11 +68,11 @@ def _completeness(found: dict) -> list[str]:
         return ["  completeness  unknown: this source gives no evidence"]
     total = found["received"] + found["missing"]
     lines = [
-        f"  completeness  {_n(found['received'])} of {_n(total)} records by contiguous sequence, "
-        f"{_n(found['missing'])} missing"
+        f"  completeness  {count(found['received'])} of {count(total)} records by contiguous sequence, "
+        f"{count(found['missing'])} missing"
     ]
     return lines + [
-        f"    partition {gap['sequence_scope']}: {_n(gap['missing'])} from {gap['first_missing']} on, "
+        f"    partition {gap['sequence_scope']}: {count(gap['missing'])} from {gap['first_missing']} on, "
         f"before {shown.value(gap['raw_object_key'])}"
         for gap in found["gaps"]
     ]
@@ -79,35 +80,38 @@ def _completeness(found: dict) -> list[str]:
 
 def _usage(usage: dict) -> list[str]:
     lines = [
-        f"  charged here  {_n(usage['records'])} records ({_n(usage['measures'])} measures), "
-        f"{_n(usage['late'])} late, {_n(usage['sampled'])} sampled, {_n(usage['clamped'])} clamped, "
-        f"{_n(usage['adjusts'])} adjusts"
+        f"  charged here  {many(usage['records'], 'record')} ({many(usage['measures'], 'measure')}), "
+        f"{count(usage['late'])} late, {count(usage['sampled'])} sampled, {count(usage['clamped'])} clamped, "
+        f"{count(usage['adjusts'])} adjusts"
     ]
     for row in usage["duplicates"]:
         differs = (
-            f", {_q(row['difference_to_kept'])} against what is kept"
+            f", {exact(row['difference_to_kept'])} against what is kept"
             if row["class"] == "conflict"
             else ""
         )
         lines.append(
-            f"    {row['class']:<12}{_n(row['records']):>10} x {row['meter']}: "
-            f"{_q(row['quantity'])} {row['unit']} kept out{differs}"
+            f"    {row['class']:<12}{count(row['records']):>10} x {row['meter']}: "
+            f"{exact(row['quantity'])} {row['unit']} kept out{differs}"
         )
     if usage["records_voided"] or usage["voids"]:
         lines.append(
-            f"    {_n(usage['records_voided'])} records voided; {_n(usage['voids'])} voids stand here, "
-            f"{_n(usage['voids_unmatched'])} of them without a known target"
+            f"    {count(usage['records_voided'])} records voided; {count(usage['voids'])} voids stand here, "
+            f"{count(usage['voids_unmatched'])} of them without a known target"
         )
     return lines
 
 
 def _total(row: dict) -> str:
     weighted = (
-        f", weighted {_q(row['weighted_quantity'])} (an estimate)" if row["sampled_events"] else ""
+        f", weighted {exact(row['weighted_quantity'])} (an estimate)"
+        if row["sampled_events"]
+        else ""
     )
+    tenants = many(row["tenants"], "tenant") if row["tenants"] else "no tenant known"
     return (
-        f"  total         {row['meter']:<18}{_q(row['quantity']):>20} {row['unit']:<10}"
-        f"{_n(row['events'])} events, {_n(row['tenants'])} tenants{weighted}"
+        f"  total         {row['meter']:<18}{exact(row['quantity']):>20} {row['unit']:<10}"
+        f"{many(row['events'], 'event')}, {tenants}{weighted}"
     )
 
 
@@ -119,17 +123,8 @@ def _change(change: dict) -> list[str]:
     return [
         f"  changed       release {change['release']} replaces {change['replaces']}: {change['cause']}",
         *(
-            f"    {row['meter']}: {_q(row['old_quantity'])} -> {_q(row['new_quantity'])} "
-            f"{row['unit']} ({_q(row['difference'])})"
+            f"    {row['meter']}: {exact(row['old_quantity'])} -> {exact(row['new_quantity'])} "
+            f"{row['unit']} ({exact(row['difference'])})"
             for row in change["totals"]
         ),
     ]
-
-
-def _n(count: int) -> str:
-    return f"{count:,}"
-
-
-def _q(quantity: str) -> str:
-    """A quantity without the zeros that its scale adds."""
-    return quantity.rstrip("0").rstrip(".") if "." in quantity else quantity

@@ -317,3 +317,15 @@ def test_the_installed_command_ends_with_the_same_codes(said):
         "",
     )
     assert bad.returncode == 1 and bad.stderr.startswith("usage-export: SourceError: ")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(said):
+    told = subprocess.run(
+        f"{COMMAND} sql 'FROM range(100000)' --format csv | head -n 1; echo ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+    )
+
+    assert (told.stdout, told.stderr) == ("range\n1\n", "")

@@ -66,9 +66,8 @@ def test_what_moved_between_two_releases(run):
 
     assert code == 0
     assert out.splitlines() == [
-        "2026-10-02 0123 0456 Amazon EC2: 2.500000000000000000 -> 3.000000000000000000 USD "
-        "(+0.500000000000000000), 0 lines added, 1 removed, 0 changed",
-        "together +0.500000000000000000 USD",
+        "2026-10-02 0123 0456 Amazon EC2: 2.5 -> 3 USD (+0.5), 0 lines added, 1 removed, 0 changed",
+        "together +0.5 USD",
     ]
     assert run("diff", "aws", "2026-10", "--from", "2")[1] == "aws 2026-10: nothing moved\n"
 
@@ -89,3 +88,26 @@ def test_a_wrong_request_says_what_is_right(run, arguments, says):
     code, out, err = run(*arguments)
 
     assert code and says in err and not out
+
+
+def test_a_delivery_that_is_not_loaded_says_why_at_once(lake, capsys):
+    body = bill(line(BilledCost="3"), line(BilledCost="1,5"))
+    land(lake, "one.csv", body, datetime(2026, 10, 20))
+
+    cli.main(["billing", "ingest", "aws_focus"])
+
+    (first, _) = capsys.readouterr().out.splitlines()
+    assert ": rejected amount_not_a_number (" in first
+    assert first.endswith("one.csv, row 2, column billed_cost)")
+
+
+def test_a_bill_without_keys_whose_lines_cost_something_else(lake, capsys):
+    for day, cost in ((20, "1"), (21, "1234.5")):
+        land(lake, f"{day}.csv", bill(line(BilledCost=cost)), datetime(2026, 10, day))
+        cli.main(["billing", "ingest", "aws_focus"])
+    capsys.readouterr()
+
+    cli.main(["billing", "diff", "aws", "2026-10", "--from", "1"])
+
+    (first, _) = capsys.readouterr().out.splitlines()
+    assert first.endswith("1 -> 1,234.5 USD (+1,233.5), as many lines as before")
