@@ -56,37 +56,24 @@ def at(day: int) -> str:
                 35,
                 AT_ONCE | {KEYS[1]: LATER},
                 [
-                    {KEYS[0]: [measured("a", 1, 1, at(17))], KEYS[2]: [measured("a", 1, 1, at(18))]}
-                    | {KEYS[1]: [measured("a", 1, 1, at(19))]},
                     {
+                        KEYS[0]: [measured("a", 1, 1, at(17))],
+                        KEYS[2]: [measured("a", 1, 1, at(18)), measured("w", 1, 1, at(15))],
+                        KEYS[1]: [
+                            measured("a", 1, 1, at(19)),
+                            measured("q", 1, 1, at(16)),
+                            void("q", "v", at(18)),
+                        ],
+                    },
+                    {
+                        KEYS[0]: [measured("a", 1, 1, at(18)), measured("v", 1, 1, at(17))],
                         KEYS[2]: [measured("a", 1, 1, at(17))],
-                        KEYS[0]: [measured("a", 1, 1, at(18))],
                     },
                 ],
                 [],
             ),
-            id="two objects of one delivery change places",
-        ),
-        pytest.param(
-            lambda: History(
-                35,
-                AT_ONCE,
-                [{KEYS[0]: [measured("a", 1, 1, at(17))]}, {KEYS[0]: [void("b", "v", at(18))]}],
-                [],
-            ),
-            id="a date loses all that arrived for it",
-        ),
-        pytest.param(
-            lambda: History(
-                35,
-                AT_ONCE | {KEYS[0]: LATER},
-                [
-                    {KEYS[0]: [measured("a", 1, 1, at(17)), void("a", "v", at(18))], KEYS[1]: []},
-                    {KEYS[1]: [measured("v", 1, 1, at(19)), measured("z", 1, 1, at(18))]},
-                ],
-                [],
-            ),
-            id="a void loses its identity to what comes with more for its date",
+            # of one delivery; with what is new a void loses its identity, and a date loses all that arrived for it
+            id="two objects change places",
         ),
     ],
 )
