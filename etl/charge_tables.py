@@ -213,9 +213,15 @@ new_effective_cost amount      after
 effective_difference amount    new minus old
 rows_added         bigint      lines that are new
 rows_removed       bigint      lines that are gone
-rows_changed       bigint      lines of the same key with other content; 0 where the provider gives no key
+rows_changed       bigint      lines of the same key with other costs; 0 where the provider gives no key
 closed             bigint      1 where the month was closed when it moved, else 0
 cause              string      deliveries that are new
+old_list_cost      amount?     before; null where it was written before these were compared
+new_list_cost      amount?     after
+list_difference    amount?     new minus old
+old_contracted_cost amount?    before
+new_contracted_cost amount?    after
+contracted_difference amount?  new minus old
 """),
 )
 

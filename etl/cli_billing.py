@@ -63,6 +63,13 @@ def _ingest(options: argparse.Namespace) -> int:
     return 0
 
 
+def _others(row: dict) -> str:
+    """Costs that moved otherwise than the billed one."""
+    moved = {name: row[f"{name}_difference"] for name in ("effective", "list", "contracted")}
+    other = {name: by for name, by in moved.items() if by not in (0, row["billed_difference"])}
+    return "".join(f", {name} {_moved(by)}" for name, by in other.items())
+
+
 def _deliveries(options: argparse.Namespace) -> int:
     from etl import billing_lookup
 
@@ -98,7 +105,7 @@ def _diff(options: argparse.Namespace) -> int:
             f"{row['charge_date']} {row['billing_account_id']} {row['sub_account_id'] or '-'} "
             f"{row['service_name']}: {_amount(row['old_billed_cost'])} -> "
             f"{_amount(row['new_billed_cost'])} {row['billing_currency']} "
-            f"({_moved(row['billed_difference'])}), {_lines(row)}"
+            f"({_moved(row['billed_difference'])}), {_lines(row)}{_others(row)}"
         )
     totals: dict[str, Decimal] = {}
     with localcontext(prec=DIGITS):

@@ -66,7 +66,8 @@ def test_what_moved_between_two_releases(run):
 
     assert code == 0
     assert out.splitlines() == [
-        "2026-10-02 0123 0456 Amazon EC2: 2.5 -> 3 USD (+0.5), 0 lines added, 1 removed, 0 changed",
+        "2026-10-02 0123 0456 Amazon EC2: 2.5 -> 3 USD (+0.5), 0 lines added, 1 removed, 0 changed, "
+        "effective -1.25, list -2, contracted -1.25",
         "together +0.5 USD",
     ]
     assert run("diff", "aws", "2026-10", "--from", "2")[1] == "aws 2026-10: nothing moved\n"

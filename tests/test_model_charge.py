@@ -123,6 +123,18 @@ def test_what_moved_is_told_by_account_service_and_day():
     assert (row["replaced"], row["cause"]) == (3, "delivery d2")
 
 
+@pytest.mark.parametrize("cost", ["list_cost", "contracted_cost"])
+@pytest.mark.parametrize(("key", "changed"), [("a", 1), (None, 0)])
+def test_a_month_whose_list_or_contracted_cost_alone_moved_is_told(cost, key, changed):
+    old, new = (charge("1", x_row_key=key, **{cost: Decimal(one)}) for one in ("2", "2.5"))
+    (row,) = restated([old], [new])
+
+    name = cost.removesuffix("_cost")
+    assert (row[f"old_{cost}"], row[f"new_{cost}"]) == (2, Decimal("2.5"))
+    assert (row[f"{name}_difference"], row["billed_difference"]) == (Decimal("0.5"), 0)
+    assert (row["rows_added"], row["rows_removed"], row["rows_changed"]) == (0, 0, changed)
+
+
 def test_a_day_that_is_gone_and_a_day_that_is_new_are_both_told():
     old, new = charge("1"), charge("2", charge_period_start=datetime(2026, 10, 5))
     found = restated([old], [new])

@@ -1,5 +1,5 @@
--- Costs of a published month that moved, by account, service and day. Lines are told apart by the provider's own
--- key where it gives one, else by their number a delivery: then none counts as changed.
+-- Costs of a published month that moved, each of the four, by account, service and day. Lines are told apart by the
+-- provider's own key where it gives one, else by their number a delivery: then none counts as changed.
 --
 -- grain:   provider, billing_period, stream, charge_date, billing_account_id, sub_account_id, service_name,
 --          billing_currency
@@ -11,13 +11,12 @@ WITH place AS (
     SELECT
         x_provider AS provider, x_billing_period AS billing_period,
         charge_period_start::DATE AS charge_date, billing_account_id, sub_account_id, service_name,
-        billing_currency, x_row_key, x_delivery, billed_cost, effective_cost, 1 AS is_new
+        billing_currency, x_row_key, billed_cost, effective_cost, list_cost, contracted_cost, 1 AS is_new
     FROM charge
     UNION ALL
     SELECT
-        x_provider, x_billing_period, charge_period_start::DATE, billing_account_id,
-        sub_account_id, service_name, billing_currency, x_row_key, x_delivery, billed_cost,
-        effective_cost, 0
+        x_provider, x_billing_period, charge_period_start::DATE, billing_account_id, sub_account_id, service_name,
+        billing_currency, x_row_key, billed_cost, effective_cost, list_cost, contracted_cost, 0
     FROM published_charge
 ),
 
@@ -30,10 +29,14 @@ keyed AS (
         x_row_key IS NOT NULL AS has_key,
         count(*) FILTER (is_new = 1) AS new_rows,
         count(*) FILTER (is_new = 0) AS old_rows,
-        coalesce(sum(billed_cost) FILTER (is_new = 1), 0)::DECIMAL(38,18) AS new_billed_cost,
         coalesce(sum(billed_cost) FILTER (is_new = 0), 0)::DECIMAL(38,18) AS old_billed_cost,
+        coalesce(sum(billed_cost) FILTER (is_new = 1), 0)::DECIMAL(38,18) AS new_billed_cost,
+        coalesce(sum(effective_cost) FILTER (is_new = 0), 0)::DECIMAL(38,18) AS old_effective_cost,
         coalesce(sum(effective_cost) FILTER (is_new = 1), 0)::DECIMAL(38,18) AS new_effective_cost,
-        coalesce(sum(effective_cost) FILTER (is_new = 0), 0)::DECIMAL(38,18) AS old_effective_cost
+        coalesce(sum(list_cost) FILTER (is_new = 0), 0)::DECIMAL(38,18) AS old_list_cost,
+        coalesce(sum(list_cost) FILTER (is_new = 1), 0)::DECIMAL(38,18) AS new_list_cost,
+        coalesce(sum(contracted_cost) FILTER (is_new = 0), 0)::DECIMAL(38,18) AS old_contracted_cost,
+        coalesce(sum(contracted_cost) FILTER (is_new = 1), 0)::DECIMAL(38,18) AS new_contracted_cost
     FROM place
     GROUP BY ALL
 )
@@ -47,14 +50,20 @@ SELECT
     sum(old_effective_cost)::DECIMAL(38,18) AS old_effective_cost,
     sum(new_effective_cost)::DECIMAL(38,18) AS new_effective_cost,
     (sum(new_effective_cost) - sum(old_effective_cost))::DECIMAL(38,18) AS effective_difference,
+    sum(old_list_cost)::DECIMAL(38,18) AS old_list_cost,
+    sum(new_list_cost)::DECIMAL(38,18) AS new_list_cost,
+    (sum(new_list_cost) - sum(old_list_cost))::DECIMAL(38,18) AS list_difference,
+    sum(old_contracted_cost)::DECIMAL(38,18) AS old_contracted_cost,
+    sum(new_contracted_cost)::DECIMAL(38,18) AS new_contracted_cost,
+    (sum(new_contracted_cost) - sum(old_contracted_cost))::DECIMAL(38,18) AS contracted_difference,
     sum(greatest(new_rows - old_rows, 0))::BIGINT AS rows_added,
     sum(greatest(old_rows - new_rows, 0))::BIGINT AS rows_removed,
-    sum(CASE WHEN has_key AND (new_billed_cost, new_effective_cost)
-            IS DISTINCT FROM (old_billed_cost, old_effective_cost)
+    sum(CASE WHEN has_key AND (new_billed_cost, new_effective_cost, new_list_cost, new_contracted_cost)
+            IS DISTINCT FROM (old_billed_cost, old_effective_cost, old_list_cost, old_contracted_cost)
         THEN least(new_rows, old_rows) ELSE 0 END)::BIGINT AS rows_changed,
     $closed AS closed,
     $cause AS cause
 FROM keyed
 GROUP BY ALL
 HAVING sum(old_rows) <> sum(new_rows) OR rows_changed > 0 OR rows_added > 0
-    OR billed_difference <> 0 OR effective_difference <> 0
+    OR billed_difference <> 0 OR effective_difference <> 0 OR list_difference <> 0 OR contracted_difference <> 0
