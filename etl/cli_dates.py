@@ -3,15 +3,16 @@
 from argparse import ArgumentTypeError
 from datetime import date
 
+FIRST, LAST = date(1970, 1, 1), date(2999, 12, 31)  # around it weeks can be counted
+
 
 def day(text: str) -> date:
     try:
         found = date.fromisoformat(text)
     except ValueError:
         found = None
-    if str(found) != text:
+    if found is None or str(found) != text or not FIRST <= found <= LAST:
         raise ArgumentTypeError(f"{text} is no day: write a day of the calendar as YYYY-MM-DD")
-    assert found
     return found
 
 

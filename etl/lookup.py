@@ -33,6 +33,8 @@ from etl.store import Store
 from etl.tables import MANIFEST, UNREAD, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.work import Work, begin
 
+FAR_AHEAD = timedelta(days=366)  # of today, a landed date that is a mistake: no clock is that wrong
+
 
 def streams() -> list[str]:
     return layout.stream_names(settings.without_store().contracts)
@@ -160,21 +162,22 @@ def status(today: date) -> dict:
 def _hints(found: Release, of: contract.Contract, keys: list[str], today: date) -> dict[str, str]:
     """Of those keys that no run will read by itself, why, and what does."""
     names = found.partitions(MANIFEST.name, stream=of.stream)
-    read = [layout.date_of(name, "landed_date") for name in names]
+    ahead = today + FAR_AHEAD
+    read = [day for name in names if (day := layout.date_of(name, "landed_date")) <= ahead]
     start = min(extract.window(of, max(read) + timedelta(days=1))) if read else date.min
     days = {key: discovery.key_date(of, key) for key in keys} if of.discovery.dated else {}
     hints = {}
-    for key, day in days.items():
-        if day is None:
+    for key, named in days.items():
+        if named is None:
             hints[key] = (
                 "the date in its key is none of the calendar, no run reads it: land it under its true date"
             )
-        elif day > today + timedelta(days=1):
+        elif named > ahead:
             hints[key] = (
-                f"no run reads it before {day}, the date in its key: land it under its true date"
+                f"no run reads it before {named}, the date in its key: land it under its true date"
             )
-        elif day < start:
-            command = f"usage-export ingest {of.stream} --landed {day}"
+        elif named < start:
+            command = f"usage-export ingest {of.stream} --landed {named}"
             hints[key] = f"no run looks back to its date, `{command}` reads it"
     return hints
 

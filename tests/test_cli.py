@@ -208,6 +208,12 @@ def test_status_says_why_no_run_will_read_an_object(lake, capsys):
     assert ahead.startswith(f"  {keys[1]}: no run reads it before 2199-01-01, the date in its key")
     assert sound == f"  {keys[2]}"
 
+    assert cli.main(["ingest", "app_usage", "--landed", "2199-01-01"]) == 0
+    assert cli.main(["status"]) == 0
+    assert (
+        f"  {keys[2]}\n" in capsys.readouterr().out
+    )  # what was read ahead moves no look-back window
+
 
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
@@ -277,6 +283,7 @@ def test_an_unknown_stream_is_answered_with_the_known_ones(run, arguments):
     ("arguments", "says"),
     [
         (("ingest", "app_usage", "--landed", "2026-02-30"), f"--landed: 2026-02-30 {NO_DAY}"),
+        (("ingest", "app_usage", "--landed", "0001-01-01"), f"--landed: 0001-01-01 {NO_DAY}"),
         (("ingest", "app_usage", "--to", "20261118"), f"--to: 20261118 {NO_DAY}"),
         (("ingest", "app_usage"), "required: --landed"),
         (("build", "--usage-date", "2026-13-40"), f"--usage-date: 2026-13-40 {NO_DAY}"),
