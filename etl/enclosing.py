@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable
 from typing import Protocol
 
-# of a pattern: what is no bracket of a group, a bracket that opens one, one that closes it
+# of a pattern: what is no bracket of a group, a bracket that opens one, another one, one that closes either
 TOKEN = re.compile(
-    r"(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?#[^)]*\)|\(\?P=\w+\)|\(\?[aiLmsux]+\))"
-    r"|(?P<around>\(\?<?[=!])|(?P<open>\(\?P<|\((?!\?))|(?P<plain>\()|(?P<close>\))",
+    r"(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?[aiLmsux]+\))"
+    r"|(?P<open>\(\?P<|\((?!\?))|(?P<plain>\()|(?P<close>\))",
     re.DOTALL,
 )
 STEP = re.compile(r'\.(?:"([^"]*)"|([\w-]+))|\[(\d+)\]')
@@ -60,23 +60,19 @@ def _of_groups(known: list[Field], pattern: str) -> str | None:
 
 
 def _around(pattern: str) -> dict[int, set[int]] | None:
-    """The groups around each group. One that looks ahead or behind lies over others: it counts as around all."""
-    opened: list[int | str] = []
+    """The groups around each group. Nothing looks ahead or behind: the engine knows no such pattern."""
+    opened: list[int] = []
     around: dict[int, set[int]] = {}
-    over: set[int] = set()
     for token in TOKEN.finditer(pattern):
         if token["open"]:
             number = len(around) + 1
-            around[number] = {one for one in opened if isinstance(one, int)}
-            over |= {number} if "around" in opened else set()
+            around[number] = set(opened)
             opened.append(number)
-        elif token["around"] or token["plain"]:
-            opened.append("around" if token["around"] else "plain")
+        elif token["plain"]:
+            opened.append(0)
         elif token["close"] and opened:
             opened.pop()
-    if opened or len(around) != re.compile(pattern).groups:
-        return None
-    return {number: groups | (over - {number}) for number, groups in around.items()}
+    return around if not opened and len(around) == re.compile(pattern).groups else None
 
 
 def _steps(path: str) -> list[tuple[str, ...]]:

@@ -72,13 +72,11 @@ class Group:
         (r"(a(?:b(?:c(\d)))) .*", True),
         (r"(a)(?:b(\d))", False),
         (r"(?P<one>a (?P<two>\d))", True),
-        (r"(?P<one>a) (?P<two>\d)(?P=one)", False),
+        (r"(?i)(?P<one>a) (?P<two>\d)", False),
         (r"([^)(\]]+) (\d)", False),
         (r"([]()]+) (\d)", False),
         (r"(\([^ ]+\)) (\d)", False),
         (r"(\(a (\d)\))", True),
-        (r"(?=(.*))(\d+)", True),
-        (r"(?!x)(a)(?<=a)(\d+)", False),
     ],
 )
 def test_a_group_that_would_show_a_dropped_one_is_refused(pattern, holds):
@@ -87,8 +85,7 @@ def test_a_group_that_would_show_a_dropped_one_is_refused(pattern, holds):
     assert (told is not None) == holds
     assert not told or "schema property one: its classification is none, and group 1 holds" in told
     other = [Group("one", "1", "drop"), Group("two", "2")]  # a part of what is dropped may be shown
-    if "(?=" not in pattern:
-        assert enclosing.problem(other, pattern) is None
+    assert enclosing.problem(other, pattern) is None
 
 
 def test_a_group_that_is_dropped_and_shown_is_refused_and_so_is_a_pattern_that_cannot_be_told(
