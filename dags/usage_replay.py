@@ -37,7 +37,7 @@ DATE = {"type": "string", "format": "date"}
             minLength=8,
             maxLength=500,
             title="Reason",
-            description="Why; the release and the restatements keep it, so name no person.",
+            description="Why, in 8 letters or more; the release and the ledger keep it: name no person.",
         ),
         "dry_run": Param(
             True,

@@ -47,7 +47,7 @@ JUDGED = {
     "labels_not_allowed": "There are more than 16 labels, or one that the contract does not allow.",
     "period_reversed": "The charge period ends before it starts.",
     "too_late": "The event is older at delivery than the contract's late window.",
-    "personal_data": "A column to be published looks like personal data (see etl/privacy.py).",
+    "personal_data": "A column to be published looks like a mail or IP address, a telephone or card number, a key.",
 }
 NOT_READ = {
     "not_answered": "Object storage did not answer for the object, also after retries; it did for others.",

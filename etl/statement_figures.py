@@ -130,7 +130,7 @@ def duplicates(rows: list[dict]) -> Html | None:
             named(row["meter"]),
             count(row["records"]),
             f"{exact(row['quantity'])} {row['unit']}",
-            exact(row["difference_to_kept"]),
+            f"{exact(row['difference_to_kept'])} {row['unit']}",
         ]
         for row in rows
     ]

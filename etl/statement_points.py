@@ -40,7 +40,7 @@ def _reasons(unread: list[dict]) -> str:
 
 def _violated(one: dict) -> list[str]:
     return [
-        f"{table}: expectation {rule['rule']} is violated ({rule['severity']}, {rule['violations']})"
+        f"{table}: expectation {rule['rule']} is violated ({rule['severity']}, {many(rule['violations'], 'row')})"
         for table, where in one["validation"].items()
         for rule in where["rules"]
         if not rule["success"]

@@ -132,7 +132,7 @@ def test_what_asks_for_attention_comes_first(found):
         "2 objects not read: denied",
         "1 record with another content",
         "2 voids without a known target",
-        "expectation mostly_unattributed is violated (warning, 1)",
+        "expectation mostly_unattributed is violated (warning, 1 row)",
     ):
         assert says in text
 
