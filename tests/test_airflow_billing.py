@@ -17,6 +17,11 @@ XCOM_BYTES = 2048
 GCP = "billing/gcp/focus/export/billing_period=2026-10/one.csv"
 SEPTEMBER = "billing/aws/focus/export/billing_period=2026-09/one.csv"
 OF_SEPTEMBER = {"BillingPeriodStart": "2026-09-01", "BillingPeriodEnd": "2026-10-01"}
+AUGUST = "billing/aws/focus/export/billing_period=2026-08/one.csv"
+REVERSED = {
+    **{"BillingPeriodStart": "2026-08-01", "BillingPeriodEnd": "2026-09-01"},
+    **{"ChargePeriodStart": "2026-08-02", "ChargePeriodEnd": "2026-08-01"},
+}
 TOTALS = (
     "SELECT provider, sum(billed_cost)::VARCHAR AS cost FROM charge_daily GROUP BY 1 ORDER BY 1"
 )
@@ -54,16 +59,23 @@ def test_bills_are_loaded_announced_and_missed(runs, lake, tmp_path):
     assert (again["state"], states(again)) == ("success", {"success": 2, "skipped": 11}), again
     assert lake.release() == before
 
-    # when a newer delivery lands beside one of another month, and of another provider only what is no bill
+    # when a newer delivery lands beside one of another month and one that breaks an expectation, and of another
+    # provider only what is no bill
     land(lake, "two.csv", bill(line(BilledCost="3")), NOW - timedelta(hours=1))
     lake.land(SEPTEMBER, bill(line(BilledCost="5") | OF_SEPTEMBER), NOW - timedelta(hours=1))
+    lake.land(AUGUST, bill(line() | REVERSED), NOW - timedelta(hours=1))
     lake.land(GCP, bill(line(BilledCost="much")), NOW - timedelta(days=40))
     both = runs.run()
 
-    # then both are announced, and the alarm names the contract that is overdue and fails the run
+    # then both good months are published and announced, and the alarm names the refused one, and the contract that is
+    # overdue, and fails the run
     assert both["tasks"]["announce"]["returned"] == [["aws/2026-09", "aws/2026-10"]]
     assert costs(lake) == {"aws": "8"}
     assert (both["state"], both["tasks"]["alarm"]["states"]) == ("failed", ["failed"])
+    assert both["tasks"]["aws_focus.publish"]["states"] == ["success"]
+    assert "charge" in both["said"] and "billing_period=2026-08" in both["said"]
+    waits = lake.rows("SELECT billing_period, reason FROM delivery WHERE state = 'complete'")
+    assert waits == [{"billing_period": "2026-08", "reason": "not_valid"}]
     assert "gcp_focus: no complete delivery for" in both["said"]
     assert "aws_focus: no complete delivery" not in both["said"]
 
