@@ -18,13 +18,17 @@ from etl.release import Changes, Entry, Release, same
 from etl.settings import Settings
 from etl.store import Store
 
-# exports of one account name it by its number, or by a path that ends with it; of two paths none ends with the other
-PATH = "'/' || trim(lower(billing_account_id), '/')"
-OURS = f"(SELECT DISTINCT {PATH} AS ours FROM daily_row) ON ends_with(theirs, ours) OR ends_with(ours, theirs)"
+# an account's own name, and the number of which Azure's FOCUS makes a path: of an account, or of a profile in it
+NAME = "trim(lower(billing_account_id), '/')"
+NUMBER = f"""nullif(regexp_extract(
+    {NAME}, '^providers/microsoft[.]billing/billingaccounts/(?:[^/]+/billingprofiles/)?([^/]+)$', 1
+), '')"""
+OURS = f"""(SELECT DISTINCT {NAME} AS ours, {NUMBER} AS our_number FROM daily_row)
+    ON theirs = ours OR their_number = ours OR theirs = our_number"""
+THEIRS = f"billing_account_id, {NAME} AS theirs, {NUMBER} AS their_number"
 ELSEWHERE = f"""
     SELECT stream, billing_account_id
-    FROM (SELECT DISTINCT stream, billing_account_id, {PATH} AS theirs FROM other_daily) SEMI JOIN {OURS}
-    ORDER BY ALL"""
+    FROM (SELECT DISTINCT stream, {THEIRS} FROM other_daily) SEMI JOIN {OURS} ORDER BY ALL"""
 # what the objects of an export lie in, less dates: a month comes in over two months
 TWICE = r"""
     SELECT billing_account_id FROM charge GROUP BY ALL
@@ -34,9 +38,7 @@ TWICE = r"""
     ), '/')) > 1 ORDER BY ALL"""
 FOLDER_OF_FOLDERS, FOLDER = "^(.*)/[^/]+/[^/]+$", "^(.*)/[^/]+$"
 GONE = f"""
-    SELECT billing_account_id
-    FROM (SELECT DISTINCT billing_account_id, {PATH} AS theirs FROM our_daily) ANTI JOIN {OURS}
-    ORDER BY ALL"""
+    SELECT billing_account_id FROM (SELECT DISTINCT {THEIRS} FROM our_daily) ANTI JOIN {OURS} ORDER BY ALL"""
 
 UNTIL_THEN = "until then this month stays as it is"
 

@@ -72,10 +72,7 @@ def test_bills_are_loaded_announced_and_missed(runs, lake, tmp_path):
     assert both["tasks"]["announce"]["returned"] == [["aws/2026-09", "aws/2026-10"]]
     assert costs(lake) == {"aws": "8"}
     assert (both["state"], both["tasks"]["alarm"]["states"]) == ("failed", ["failed"])
-    assert both["tasks"]["aws_focus.publish"]["states"] == ["success"]
-    assert "charge" in both["said"] and "billing_period=2026-08" in both["said"]
-    waits = lake.rows("SELECT billing_period, reason FROM delivery WHERE state = 'complete'")
-    assert waits == [{"billing_period": "2026-08", "reason": "not_valid"}]
+    assert refused(both, lake) == [("2026-08", "not_valid")]
     assert "gcp_focus: no complete delivery for" in both["said"]
     assert "aws_focus: no complete delivery" not in both["said"]
 
@@ -131,6 +128,15 @@ def expect_month_again_beside_a_broken_lane(runs, lake, tmp_path) -> None:
     assert tasks["announce"]["returned"] == [["aws/2026-10"]]
     assert tasks["every_lane_published"]["states"] == ["upstream_failed"]
     assert lake.release() == before
+
+
+def refused(run: dict, lake) -> list[tuple]:
+    """Months that wait, each named at the end of the run with what is to be done."""
+    found = lake.rows(
+        "SELECT billing_period, reason, detail FROM delivery WHERE state = 'complete'"
+    )
+    assert all(row["detail"].splitlines()[-1] in run["said"] for row in found)
+    return [(row["billing_period"], row["reason"]) for row in found]
 
 
 def costs(lake) -> dict[str, str]:

@@ -107,15 +107,30 @@ def test_a_refused_month_is_told_of_until_it_heals_and_is_published_then(
     assert october == {"rows": 1, "held_against": None}
 
 
-def test_an_account_is_the_same_by_its_full_name(lake):
+ACCOUNTS = "/providers/Microsoft.Billing/billingAccounts"
+
+
+@pytest.mark.parametrize(
+    ("number", "path"),
+    [("0123", f"{ACCOUNTS}/0123"), ("AB-CD", f"{ACCOUNTS}/9:9_2019-05-31/billingProfiles/AB-CD")],
+)
+def test_an_account_is_the_same_by_its_full_name(lake, number, path):
     # given a month under an account's number, as Azure's cost details name it, and by FOCUS with the path to it
-    land(lake, "one.csv", bill(line()), FIRST)
+    land(lake, "one.csv", bill(line(BillingAccountId=number)), FIRST)
     billing.ingest("aws_focus", "first")
-    account = "/providers/Microsoft.Billing/billingAccounts/0123"
-    land_export(lake, "2026-10", bill(line(BillingAccountId=account)))
+    land_export(lake, "2026-10", bill(line(BillingAccountId=path)))
 
     (why,) = billing.ingest("aws_focus_export", "second")["refused"]
-    assert "billing account 0123 is loaded by the contract aws_focus" in why
+    assert f"billing account {number} is loaded by the contract aws_focus" in why
+
+
+def test_a_number_and_the_end_of_some_other_path_are_two_accounts(lake):
+    land(lake, "one.csv", bill(line(BillingAccountId="1")), FIRST)
+    billing.ingest("aws_focus", "first")
+    paths = ("/tenants/c/1", f"{ACCOUNTS}/2/other/1", f"{ACCOUNTS}/1/billingProfiles/2")
+    land_export(lake, "2026-10", bill(*(line(BillingAccountId=path) for path in paths)))
+
+    assert not billing.ingest("aws_focus_export", "second")["refused"]
 
 
 def test_two_accounts_whose_paths_end_alike_are_two(lake):
