@@ -53,11 +53,12 @@ D = TypeVar("D", bound=Document)
 class Reader(Part):
     """How bytes become records. `pattern` (text_lines): fields by group number in physicalName."""
 
-    format: Literal["json_lines", "json_records", "text_lines"]
+    format: Literal["json_lines", "json_records", "text_lines", "csv"]
     compression: Literal["gzip", "none"]
     pattern: Regex | None = None
     records_key: str | None = None
     null_token: str | None = None
+    delimiter: Literal[",", ";", "|", "\t"] = ","  # csv
     max_line_bytes: int = Field(default=1 << 20, gt=0)
     max_object_bytes: int = Field(default=1 << 30, gt=0)
 

@@ -1,4 +1,4 @@
-"""Bytes of one landed object -> records as text, each with its line: json_lines, text_lines, json_records.
+"""Bytes of one landed object -> records as text, each with its line: json_lines, text_lines, json_records, csv.
 
 Every non-blank line (or element of the array) is one record and comes out exactly once, readable or not:
 a record the reader itself must refuse carries its reason. An object that cannot be decoded as a whole
@@ -6,6 +6,7 @@ raises Unreadable, and is refused whole: it is never half-counted.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from isal import igzip, isal_zlib
 
-from etl import json_array, json_shape
+from etl import csv_rows, json_array, json_shape
 from etl.contract import Reader
 
 BLOCK_BYTES = 4 << 20
@@ -66,6 +67,9 @@ def records(path: Path, reader: Reader) -> Iterator[pa.Table]:
     """Tables of SCHEMA in file order; bounded by BLOCK_BYTES, json_records by the object's size."""
     if reader.format == "json_records":
         yield from _array_elements(path, reader)
+        return
+    if reader.format == "csv":
+        yield from _csv_rows(path, reader)
         return
     line, record = 1, 1
     for block in _blocks(path, reader.max_line_bytes):
@@ -171,3 +175,45 @@ def _array_elements(path: Path, reader: Reader) -> Iterator[pa.Table]:
         part = [text[start:end].encode() for start, end in spans[first : first + 10_000]]
         numbers = list(range(first + 1, first + 1 + len(part)))
         yield json_shape.judged(_table(numbers, part, first + 1, reader))
+
+
+def _csv_rows(path: Path, reader: Reader) -> Iterator[pa.Table]:
+    """The rows below the header. Read twice: whether rows can be told apart shows at the end of the object."""
+    try:
+        for _ in _divided(path, reader):
+            pass
+        found = _divided(path, reader)
+        first = next(found, None)
+        names = csv_rows.header(first[2]) if first else []
+    except csv_rows.Broken as error:
+        raise Unreadable("object_not_csv") from error
+    if len(set(names)) < len(names):
+        raise Unreadable("object_repeated_key")
+    record = 1
+    while part := list(islice(found, 10_000)):
+        numbers, raw, cells = map(list, zip(*part, strict=True))
+        table = _table(numbers, raw, record, reader)
+        yield _named(table, names, cells)
+        record += len(part)
+
+
+def _divided(path: Path, reader: Reader) -> Iterator[tuple[int, bytes, list[str] | None]]:
+    blocks = _blocks(path, reader.max_line_bytes)
+    lines = (line for block in blocks for line in block.split(b"\n"))
+    return csv_rows.rows(lines, reader.delimiter, reader.max_line_bytes)
+
+
+def _named(table: pa.Table, names: list[str], cells: list[list[str] | None]) -> pa.Table:
+    """Rows of a CSV object with JSON in place of their text; what is no row of the header's is refused."""
+    reasons = table["reader_reason"].to_pylist()
+    lines: list[str | None] = [None] * len(cells)
+    for n, row in enumerate(cells):
+        if row is None or len(row) != len(names):
+            if reasons[n] is None:
+                reasons[n], lines[n] = "not_csv", None
+        elif reasons[n] is None:
+            lines[n] = csv_rows.text(names, row)
+    for name, values in (("line", lines), ("reader_reason", reasons)):
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, pa.array(values, pa.string()))
+    return table

@@ -9,7 +9,8 @@ OBJECT = {
     "object_truncated": "The compressed stream ends before its end.",
     "object_not_gzip": "The contract says gzip and the bytes are not.",
     "object_not_json": "The object is not one JSON document with the contract's array in it.",
-    "object_repeated_key": "The JSON object around the contract's array names a key twice.",
+    "object_repeated_key": "The JSON object around the contract's array, or the header of a CSV, names a key twice.",
+    "object_not_csv": "A quote stays open, or the header is none: another mark between columns, or no UTF-8.",
 }
 UNREAD = {
     "line_too_long": "The record is longer than max_line_bytes; only its beginning is kept.",
@@ -18,6 +19,7 @@ UNREAD = {
     "repeated_key": "A JSON object in the record names a key twice: readers differ in which one they take.",
     "too_deep": "Objects and arrays in the record are nested more than 200 levels deep.",
     "wrong_type": "A field that holds a single value in the contract is an object or an array.",
+    "not_csv": "The row has more or fewer cells than the header, or a quote stands where none may.",
     "no_match": "The line does not match the contract's pattern.",
 }
 MAPPING = {

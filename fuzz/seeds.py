@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from etl import billing_contract, contract
 from etl.settings import ROOT
-from fuzz.targets import BILLS, CONTRACTS, KEY, READERS, STREAMS
+from fuzz.targets import BILLS, CONTRACTS, CSV, KEY, READERS, STREAMS
 from tests.hostile import CASES
 
 SEED_BYTES, MAGIC = 4000, b"\x1f\x8b"
@@ -30,6 +30,8 @@ def seeds(target: str) -> Iterator[bytes]:
     if target == "bill":
         yield from _bills()
         return
+    if target == "reader":
+        yield bytes([CSV]) + b'id,"of, whom"\n1,a\n\n2,"b ""c""\nd"\n3,\n'
     samples = ROOT / "tests" / "samples"
     for path in sorted(path for path in samples.glob("*/landing/**/*") if path.is_file()):
         stream, _, *key = path.relative_to(samples).parts

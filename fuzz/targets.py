@@ -53,8 +53,9 @@ READERS = [
     Reader(format="text_lines", compression="none", pattern="^(.*)$", **LIMITS),
     Reader(format="json_records", compression="none", records_key="Records", **LIMITS),
     Reader(format="json_lines", compression="gzip", **LIMITS),
+    Reader(format="csv", compression="none", **LIMITS),
 ]
-KEY = len(READERS)
+KEY, CSV = len(READERS), [one.format for one in READERS].index("csv")
 CONTRACTS = ROOT / "contracts"
 BILLS, FORMATS = ["aws_cur2", "aws_focus"], ["csv", "parquet"]
 STREAMS = stream_names()
@@ -91,6 +92,8 @@ def read(data: bytes) -> None:
         return
     rows = table.to_pylist()
     assert [row["record"] for row in rows] == list(range(1, len(rows) + 1)), "records are numbered"
+    if chosen.format == "csv":
+        return _whole_rows(rows, body.removeprefix(readers.BOM).split(b"\n"))
     if chosen.format != "json_records" and chosen.compression == "none":
         for row, (number, line) in zip(rows, _lines(body), strict=True):
             cut = row["reader_reason"] == "line_too_long"
@@ -99,6 +102,20 @@ def read(data: bytes) -> None:
     if chosen.format != "text_lines":
         for row in rows:
             _exact(row)
+
+
+def _whole_rows(rows: list[dict], lines: list[bytes]) -> None:
+    """Every line below the header is blank or part of one row, which holds it as it was written."""
+    end: int | None = None
+    for row in rows:
+        first = row["raw_line"] - 1
+        last = first + row["raw"].count(b"\n") + 1
+        assert not any(map(bytes.strip, lines[end or first : first])), "each line is in a row"
+        written = b"\n".join(lines[first:last])
+        assert written.startswith(row["raw"]), "as it was written"
+        assert (row["line"] is None) != (row["reader_reason"] is None), "read, or refused"
+        end = last
+    assert not any(map(bytes.strip, lines[end or len(lines) :])), "each line is in a row"
 
 
 def keyed(data: bytes) -> None:

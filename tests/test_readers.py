@@ -280,3 +280,58 @@ def is_json(line: str) -> bool:
 
 def value(line: str, path: str) -> str:
     return duckdb.execute("SELECT json_extract_string(?, ?)", [line, path]).fetchone()[0]
+
+
+CSV = Reader(format="csv", compression="none", max_line_bytes=60)
+HEAD = b'"id",who,"km, driven"\r\n'
+
+
+def test_rows_of_a_csv_are_named_by_its_header_and_keep_line_and_text(tmp_path):
+    body = b"\xef\xbb\xbf" + HEAD + b'1,\xc3\x84nn,2.10\r\n\r\n2,"a ""b""\r\nc",\r\n3,5" pipe,1e2'
+
+    found = read(tmp_path, body, CSV)
+
+    assert [(row["raw_line"], row["record"]) for row in found] == [(2, 1), (4, 2), (6, 3)]
+    assert [json.loads(row["line"]) for row in found] == [
+        {"id": "1", "who": "Änn", "km, driven": "2.10"},
+        {"id": "2", "who": 'a "b"\r\nc'},
+        {"id": "3", "who": '5" pipe', "km, driven": "1e2"},
+    ]
+    assert found[1]["raw"] == b'2,"a ""b""\r\nc",'
+    assert value(found[0]["line"], '$."km, driven"') == "2.10"
+
+
+def test_a_row_that_does_not_fit_its_header_is_refused_alone(tmp_path):
+    rows = [b"1,a", b"2,a,b,c", b'3,"a"b,c', b"4,\xff,c", b"5," + b"x" * 60 + b",c", b"6,a,7"]
+
+    found = read(tmp_path, HEAD + b"\n".join(rows) + b"\n", CSV)
+
+    assert [row["reader_reason"] for row in found] == [
+        *["not_csv"] * 3,
+        "not_utf8",
+        "line_too_long",
+        None,
+    ]
+    assert [row["line"] is None for row in found] == [True] * 5 + [False]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (HEAD + b'1,"a,2\n2,b,3\n', "object_not_csv"),
+        (HEAD + b'1,"a,2\n' + b"2,b,3\n" * 20 + b'3,"c,4\n', "object_not_csv"),
+        (b"id;who;km\n1;a;2\n", "object_not_csv"),
+        (b"id,\xff\n1,a\n", "object_not_csv"),
+        (b"id,who,id\n1,a,2\n", "object_repeated_key"),
+    ],
+    ids=["open to the end", "open over many lines", "another mark", "no text", "a name twice"],
+)
+def test_a_csv_whose_rows_cannot_be_told_apart_is_refused_whole(tmp_path, body, reason):
+    with pytest.raises(readers.Unreadable, match=reason):
+        read(tmp_path, body, CSV)
+
+
+def test_a_csv_without_rows_and_one_of_another_mark(tmp_path):
+    assert read(tmp_path, b"", CSV) == read(tmp_path, HEAD, CSV) == []
+    (row,) = read(tmp_path, b"a;b\n1;2,5", CSV.model_copy(update={"delimiter": ";"}))
+    assert json.loads(row["line"]) == {"a": "1", "b": "2,5"}
