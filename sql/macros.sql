@@ -11,6 +11,15 @@ CREATE OR REPLACE MACRO access_log_timestamp(text) AS
 CASE WHEN regexp_full_match(text, '\d{2}/[A-Z][a-z]{2}/\d{4}:([01]\d|2[0-3]):[0-5]\d:[0-5]\d [+-]([01]\d|2[0-3])[0-5]\d')
 THEN try_strptime(text, '%d/%b/%Y:%H:%M:%S %z')::TIMESTAMP END;
 
+-- The time that clocks of a zone show, 2026-11-18 09:14:05 in 'Europe/Berlin' -> UTC timestamp; NULL where they show it
+-- twice or never, because the zone moves its clocks.
+CREATE OR REPLACE MACRO local_timestamp(text, zone) AS
+CASE WHEN regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?')
+    AND timezone(zone, timezone(zone, try_cast(text AS TIMESTAMP))) = try_cast(text AS TIMESTAMP)
+    AND len(list_filter([-60, -30, 30, 60], lambda minutes:
+        timezone(zone, timezone(zone, try_cast(text AS TIMESTAMP)) + to_minutes(minutes)) = try_cast(text AS TIMESTAMP))) = 0
+THEN timezone('UTC', timezone(zone, try_cast(text AS TIMESTAMP))) END;
+
 CREATE OR REPLACE MACRO is_number(text) AS
 regexp_full_match(text, '[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?');
 

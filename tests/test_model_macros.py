@@ -55,6 +55,27 @@ def test_an_impossible_offset_is_not_a_time(offset):
     assert value("utc_timestamp(?)", f"2026-11-18T10:00:00{offset}") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "zone", "moment"),
+    [
+        ("2026-11-18 09:14:05", "Europe/Berlin", datetime(2026, 11, 18, 8, 14, 5)),
+        ("2026-07-18T09:14:05.123456789", "Europe/Berlin", datetime(2026, 7, 18, 7, 14, 5, 123456)),
+        ("2026-10-25 01:59:59", "Europe/Berlin", datetime(2026, 10, 24, 23, 59, 59)),
+        ("2026-10-25 02:30:00", "Europe/Berlin", None),  # shown twice
+        ("2026-10-25 03:00:00", "Europe/Berlin", datetime(2026, 10, 25, 2)),
+        ("2026-03-29 02:30:00", "Europe/Berlin", None),  # never shown
+        ("2026-04-05 01:45:00", "Australia/Lord_Howe", None),  # twice: half an hour
+        ("2026-11-18 23:30:00", "Asia/Kolkata", datetime(2026, 11, 18, 18)),
+        ("2026-02-30 10:00:00", "Europe/Berlin", None),
+        ("2026-11-18T10:00:00Z", "Europe/Berlin", None),
+        ("18.11.2026 10:00", "Europe/Berlin", None),
+        (None, "Europe/Berlin", None),
+    ],
+)
+def test_a_time_of_clocks_is_utc_where_they_show_it_once(text, zone, moment):
+    assert value("local_timestamp(?, ?)", text, zone) == moment
+
+
 def test_access_log_time_is_utc_also_with_another_offset():
     assert value("access_log_timestamp('17/Nov/2026:07:12:41 +0000')") == datetime(
         2026, 11, 17, 7, 12, 41
