@@ -49,8 +49,8 @@ def deliver(stream: str, run: str, billing_period: str | None = None) -> dict:
     with work.scratch() as folder:
         known = delivery.ledger(work.settings, work.lake, base, stream, folder)
     known = way_back.reopened(contract, known)
-    settled = [] if billing_period else known  # what is asked for again is looked at again
-    lying = discover.discover(work.landing, contract, settled, _now())
+    again = billing_period is not None  # what is asked for again is looked at again
+    lying = discover.discover(work.landing, contract, known, _now(), again)
     chosen, loads, changed = _chosen(work, contract, base, known, lying, billing_period)
     plan = {
         "base": base.number,
@@ -83,10 +83,10 @@ def load(stream: str, run: str, number: int) -> dict:
         read.append(done.delivery)
         if done.delivery.state == LOADED and done.delivery.rows:
             break
-    outcomes = way_back.standing(read)
-    judged = zip(bodies, outcomes, strict=True)
+    outcomes = way_back.judged(read)
+    pairs = zip(bodies, outcomes, strict=True)
     work.save(
-        [body | {"delivery": one.to_json()} for body, one in judged], billing_months.loaded(number)
+        [body | {"delivery": one.to_json()} for body, one in pairs], billing_months.loaded(number)
     )
     last = next((one for one in outcomes if one.state == LOADED), outcomes[0])
     names = ("billing_period", "state", "reason", "detail", "rows", "unknown_columns")
@@ -161,7 +161,7 @@ def _chosen(
 ) -> tuple[list[list[Delivery]], list[list[Delivery]], list[Delivery]]:
     """Deliveries that count now, those of them to load, and ledger rows that changed without being loaded."""
     gone = way_back.withdrawn(contract, known, lying.found, lying.there)
-    told, passed_over = [], set[str]()
+    told, waiting = [], set[str]()
     adds = contract.discovery.kind == "append"
     rules = billing_months.rules(work, contract)
     if asked:
@@ -169,12 +169,11 @@ def _chosen(
         known = way_back.given_up(contract, known, lost)
     else:
         told = [way_back.told(contract, *pair) for pair in gone.values()]
-        passed_over |= {one.delivery_id for one in told}
         complete = [one for one in lying.found if one.state == COMPLETE and not adds]
-        passed_over |= held.waiting(contract, base, complete, known, rules)
+        waiting = held.waiting(contract, base, complete, known, rules)
     taken_over = succession.taken_over(work.settings.contracts, contract, base)
-    chosen, changed = choose.choose(contract, lying.found, known, asked, taken_over, passed_over)
-    waiting = set[str]()
+    names = {one.delivery_id for one in told}
+    chosen, changed = choose.choose(contract, lying.found, known, asked, taken_over, waiting, names)
     if adds and not asked:  # what comes together is judged together
         waiting = held.waiting(contract, base, [one for one, *_ in chosen], known, rules)
     news = [one for one in told if one.detail not in {before.detail for before in known}]

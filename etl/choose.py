@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from etl.billing_contract import BillingContract
-from etl.delivery import COMPLETE, LOADED, SEEN, SUPERSEDED, Delivery, age, is_settled
+from etl.delivery import COMPLETE, SEEN, SUPERSEDED, Delivery, age, is_settled, stands
 
 
 def choose(
@@ -17,20 +17,21 @@ def choose(
     known: Iterable[Delivery],
     billing_period: str | None = None,
     taken_over: Mapping[str, str] = MappingProxyType({}),
+    waiting: Collection[str] = (),
     passed_over: Collection[str] = (),
 ) -> tuple[list[list[Delivery]], list[Delivery]]:
     """(deliveries to load, ledger rows that changed without being loaded). With `billing_period` only of
     that month, and what is loaded of it already is loaded again. `taken_over`: month -> contract that has it now.
 
-    Of each delivery to load those follow, newest first, that count where it is refused. `passed_over` stay as they
-    are in the ledger."""
+    Of each delivery to load those follow, newest first, that count where it is refused. `waiting` are not loaded,
+    `passed_over` not even looked at."""
     of_id = {one.delivery_id: one for one in known}
     wanted = [one for one in found if billing_period in (None, one.billing_period)]
     open_ones: list[Delivery] = []
     changed = _vanished(of_id, wanted, billing_period)
     for one in wanted:
         before = of_id.get(one.delivery_id)
-        if one.delivery_id in passed_over and one.billing_period not in taken_over:
+        if one.delivery_id in passed_over:
             continue
         if before and _is_settled(contract, before, one, again=billing_period is not None):
             continue
@@ -42,7 +43,7 @@ def choose(
             changed.append(one)
     if contract.discovery.kind == "append":
         return _last_of_each_place(open_ones, changed)
-    return _newest(open_ones, list(of_id.values()), changed)
+    return _newest(open_ones, stands(of_id.values()), waiting, changed)
 
 
 def _vanished(
@@ -78,21 +79,24 @@ def _last_of_each_place(
 
 
 def _newest(
-    open_ones: list[Delivery], known: list[Delivery], changed: list[Delivery]
+    open_ones: list[Delivery],
+    standing: Mapping[str, Delivery],
+    waiting: Collection[str],
+    changed: list[Delivery],
 ) -> tuple[list[list[Delivery]], list[Delivery]]:
     """The newest complete delivery of each month, unless what is loaded is newer."""
     chosen: list[list[Delivery]] = []
     for month in sorted({one.billing_period for one in open_ones}):
         mine = [one for one in open_ones if one.billing_period == month]
-        loaded = [one for one in known if one.billing_period == month and one.state == LOADED]
+        loaded = standing.get(month)
         good: list[Delivery] = []
         for one in sorted(mine, key=age, reverse=True):
-            newer = [other for other in loaded if age(other) > age(one)]
-            if newer:
-                changed.append(one.at(SUPERSEDED, "older_than_loaded", newer[0].delivery_id))
+            if loaded and age(loaded) > age(one):
+                changed.append(one.at(SUPERSEDED, "older_than_loaded", loaded.delivery_id))
                 continue
             if good:
                 changed.append(one.at(SUPERSEDED, "newer_delivery", good[0].delivery_id))
-            good.append(one)
+            if one.delivery_id not in waiting:
+                good.append(one)
         chosen += [good] if good else []
     return chosen, changed

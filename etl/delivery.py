@@ -102,6 +102,18 @@ def age(one: Delivery) -> tuple:
     return one.submitted_at, one.delivery_id
 
 
+def stands(known: Iterable[Delivery]) -> dict[str, Delivery]:
+    """What is loaded of each month, or the newest delivery of the very same content: nothing older counts."""
+    rows = list(known)
+    found = {one.billing_period: one for one in rows if one.state == LOADED}
+    ids = {one.delivery_id for one in found.values()}
+    for one in rows:
+        again = one.state == SUPERSEDED and one.reason == "same_content" and one.detail in ids
+        if again and age(one) > age(found[one.billing_period]):
+            found[one.billing_period] = one
+    return found
+
+
 def short_id(delivery_id: str) -> str:
     """First 16 hex digits of sha256(delivery_id): the partition of its charges."""
     return hashlib.sha256(delivery_id.encode()).hexdigest()[:16]

@@ -16,12 +16,11 @@ from etl import settled, stated
 from etl.billing_contract import BillingContract
 from etl.delivery import COMPLETE, REJECTED, SEEN, Delivery, Refused, age
 from etl.errors import SourceError
-from etl.settled import Settled
+from etl.settled import Found, Settled
 from etl.store import Pinned, Store
 
 HEADS_AT_ONCE = 8
 Told = dict[str, tuple[str, datetime]]  # key -> (ETag, last modified)
-Found = tuple[str, Delivery | None]  # its id; None: settled and unchanged
 
 
 @dataclass(frozen=True)
@@ -33,27 +32,26 @@ class Lying:
 
 
 def discover(
-    landing: Store, contract: BillingContract, known: Iterable[Delivery], now: datetime
+    landing: Store,
+    contract: BillingContract,
+    known: Sequence[Delivery],
+    now: datetime,
+    again: bool = False,
 ) -> Lying:
-    """Deliveries of a contract, and which of them `known` has not settled; their objects are pinned where they
-    are complete."""
+    """Deliveries of a contract, and which of them `known` has not settled, or all `again`; their objects are pinned
+    where they are complete."""
     where, pattern = contract.discovery, contract.discovery.regex
     listed = sorted(_listed(landing, where.head).items())
     told = {key: one for key, one in listed if pattern.fullmatch(key)}
-    done = settled.settled(contract, known)
+    done = settled.settled(contract, () if again else known)
     if where.manifest:
         found = [_by_manifest(landing, contract, done, key, *one) for key, one in told.items()]
     elif where.marker:
         found = _by_folder(landing, contract, done, told)
     else:
         found = [_by_object(landing, contract, done, key, told, now) for key in told]
-    by_id = dict(sorted(found, key=_written))  # of a manifest that lies there twice the last one
+    by_id = settled.by_id(found, known)
     return Lying(frozenset(by_id), sorted((one for one in by_id.values() if one), key=age))
-
-
-def _written(found: Found) -> datetime:
-    _, one = found
-    return one.landed_at if one and one.landed_at else datetime.min
 
 
 def _listed(landing: Store, head: str) -> Told:

@@ -1,12 +1,14 @@
 """Deliveries that the ledger has judged for good, told by what a listing alone says: nothing of them is read again."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from etl import delivery
 from etl.billing_contract import BillingContract
 from etl.delivery import SUPERSEDED, Delivery
+
+Found = tuple[str, Delivery | None]  # its id; None: settled and unchanged
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,25 @@ def settled(contract: BillingContract, known: Iterable[Delivery]) -> Settled:
     of_manifest = {(one.manifest_key, one.manifest_etag): one for one in of_id.values()}
     named = (one for one in of_id.values() if one.place != (one.manifest_key or "").lower())
     return Settled(contract, of_id, of_manifest, {one.manifest_etag: one for one in named})
+
+
+def by_id(found: Iterable[Found], known: Iterable[Delivery]) -> dict[str, Delivery | None]:
+    """Each delivery once: of a manifest that lies there twice the last one."""
+    return dict(sorted(_told_apart(found, known), key=_written))
+
+
+def _told_apart(found: Iterable[Found], known: Iterable[Delivery]) -> Iterator[Found]:
+    """One run of an export may write several months under one id: each is a delivery of its own."""
+    months = {one.delivery_id: one.billing_period for one in known}
+    for name, one in sorted(found, key=lambda pair: pair[1].billing_period if pair[1] else ""):
+        if one and months.setdefault(name, one.billing_period) != one.billing_period:
+            one = replace(one, delivery_id=f"{name} {one.billing_period}")
+        yield (one.delivery_id if one else name), one
+
+
+def _written(found: Found) -> datetime:
+    _, one = found
+    return one.landed_at if one and one.landed_at else datetime.min
 
 
 def _is_later(landed_at: datetime, before: Delivery) -> bool:

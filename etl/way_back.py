@@ -7,7 +7,7 @@ was loaded; from one that was loaded and is withdrawn it goes back where somebod
 from collections.abc import Iterable, Mapping, Sequence
 
 from etl.billing_contract import BillingContract
-from etl.delivery import COMPLETE, LOADED, REJECTED, SEEN, SUPERSEDED, Delivery, age
+from etl.delivery import COMPLETE, LOADED, REJECTED, SEEN, SUPERSEDED, Delivery, age, stands
 
 GAVE_WAY = ("newer_delivery", "older_than_loaded", "withdrawn")
 
@@ -17,12 +17,12 @@ def reopened(contract: BillingContract, known: Iterable[Delivery]) -> list[Deliv
     rows = list(known)
     if contract.discovery.kind == "append":
         return rows
-    loaded = {one.billing_period: one for one in rows if one.state == LOADED}
-    return [one.at(SEEN) if _is_open(one, loaded) else one for one in rows]
+    standing = stands(rows)
+    return [one.at(SEEN) if _is_open(one, standing) else one for one in rows]
 
 
-def _is_open(one: Delivery, loaded: Mapping[str, Delivery]) -> bool:
-    newer = loaded.get(one.billing_period)
+def _is_open(one: Delivery, standing: Mapping[str, Delivery]) -> bool:
+    newer = standing.get(one.billing_period)
     gave_way = one.state == SUPERSEDED and one.reason in GAVE_WAY
     return gave_way and (newer is None or age(newer) < age(one))
 
@@ -71,7 +71,7 @@ def told(contract: BillingContract, gone: Delivery, older: Delivery) -> Delivery
     )
 
 
-def standing(read: Sequence[Delivery]) -> list[Delivery]:
+def judged(read: Sequence[Delivery]) -> list[Delivery]:
     """What becomes of deliveries of one month that were read one after another, newest first, until one of them
     was good: no empty one stands where an older one has rows."""
     loaded = [one for one in read if one.state == LOADED]

@@ -147,12 +147,14 @@ def test_two_accounts_whose_paths_end_alike_are_two(lake):
     assert "billing account /tenants/b/1 is loaded, and the newer delivery has nothing of it" in why
 
 
-def land_export(lake, month: str, body: bytes, at: datetime = FIRST) -> None:
+def land_export(
+    lake, month: str, body: bytes, at: datetime = FIRST, run: str | None = None
+) -> None:
     """A delivery of the same provider by another contract."""
     folder = "billing/aws/focus_export/exports/focus"
     lake.land(f"{folder}/data/{month}.csv", body, at)
     files = [f"s3://exports-bucket/exports/focus/data/{month}.csv"]
-    manifest = json.dumps({"executionId": f"{month} {at}", "dataFiles": files}).encode()
+    manifest = json.dumps({"executionId": run or f"{month} {at}", "dataFiles": files}).encode()
     lake.land(f"{folder}/metadata/billing_period={month}/focus-Manifest.json", manifest, at)
 
 

@@ -9,6 +9,7 @@ from etl import billing, cli
 from etl.errors import SourceError
 from tests.bills import FOLDER, bill, land, line
 from tests.test_billing import billed, states
+from tests.test_overlap import OF_NOVEMBER, land_export
 
 FIRST, SECOND, THIRD, FOURTH = (datetime(2026, 10, day, 6) for day in (20, 21, 22, 23))
 OTHER = line(BillingAccountId="9")
@@ -128,6 +129,48 @@ def test_a_month_goes_back_from_what_was_released_and_withdrawn_only_where_it_is
     billing.ingest("aws_focus", "back")
     assert billed(lake) == {"USD": Decimal("3")}
     expect_nothing_new(lake)
+
+
+def test_what_waits_is_told_no_more_once_a_newer_one_is_good(lake):
+    land(lake, "one.csv", bill(line(ChargePeriodEnd="2026-10-01")), FIRST)
+    assert billing.ingest("aws_focus", "refused")["refused"]
+
+    land(lake, "two.csv", bill(line()), SECOND)
+
+    assert not billing.ingest("aws_focus", "good")["refused"]
+    assert states(lake)["one.csv"] == ("superseded", "newer_delivery")
+    expect_nothing_new(lake)
+
+
+def test_what_is_older_than_the_same_month_once_more_does_not_count(lake):
+    land(lake, "one.csv", bill(line()), FIRST)
+    billing.ingest("aws_focus", "first")
+    land(lake, "three.csv", bill(line()), THIRD)
+    billing.ingest("aws_focus", "again")
+
+    land(lake, "two.csv", bill(line(BilledCost="9")), SECOND)
+    billing.ingest("aws_focus", "late")
+
+    assert billed(lake) == {"USD": Decimal("1.25")}
+    assert states(lake)["two.csv"] == ("superseded", "older_than_loaded")
+    expect_nothing_new(lake)
+
+
+@pytest.mark.parametrize("months", [["2026-10", "2026-11"], ["2026-11", "2026-10"]])
+def test_two_months_of_one_run_of_an_export_are_two_deliveries(lake, months):
+    of_month = {"2026-10": {}, "2026-11": OF_NOVEMBER}
+    for at, month in ((FIRST, months[0]), (SECOND, months[1])):
+        land_export(lake, month, bill(line(**of_month[month])), at, "run")
+        billing.ingest("aws_focus_export", f"one by one {at:%d}")
+    land_export(lake, "2026-10", bill(line(BilledCost="3")), THIRD, "next")
+    land_export(lake, "2026-11", bill(line(BilledCost="5", **OF_NOVEMBER)), THIRD, "next")
+    billing.ingest("aws_focus_export", "together")
+    billing.ingest("aws_focus_export", "asked", "2026-11")
+
+    assert billed(lake) == {"USD": Decimal("8")}
+    release = lake.release()
+    billing.ingest("aws_focus_export", "idle")
+    assert lake.release() == release
 
 
 def test_what_was_withdrawn_and_comes_back_waits_for_nobody(lake):
