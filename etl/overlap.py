@@ -40,6 +40,17 @@ FOLDER_OF_FOLDERS, FOLDER = "^(.*)/[^/]+/[^/]+$", "^(.*)/[^/]+$"
 GONE = f"""
     SELECT billing_account_id FROM (SELECT DISTINCT {THEIRS} FROM our_daily) ANTI JOIN {OURS} ORDER BY ALL"""
 
+# exports of two scopes share the account that pays; of a sub-account one gives the number and another the path
+SUB = "regexp_extract(lower(sub_account_id), '[^/]+$')"
+MOST_GONE = f"""
+    SELECT billing_account_id, count(*)::INT AS loaded, count(*) FILTER (sub NOT IN (
+        SELECT {SUB} FROM daily_row WHERE sub_account_id IS NOT NULL
+    ))::INT AS gone
+    FROM (
+        SELECT billing_account_id, {SUB} AS sub FROM our_daily
+        WHERE sub_account_id IS NOT NULL AND (billed_cost <> 0 OR effective_cost <> 0) GROUP BY ALL
+    ) GROUP BY ALL HAVING gone * 2 > loaded ORDER BY ALL"""
+
 UNTIL_THEN = "until then this month stays as it is"
 
 LATER = """
@@ -67,6 +78,7 @@ def refuse(
         (ELSEWHERE, None, True, _elsewhere),
         (TWICE, {"place": place}, place is not None, _twice),
         (GONE, None, contract.discovery.kind == "replace" and not month.asked, _gone),
+        (MOST_GONE, None, contract.discovery.kind == "replace" and not month.asked, _most_gone),
         (LATER, None, bool(month.old_streams) and not month.asked, _later),
     ):
         if applies and (found := sql.rows(engine, query, given)):
@@ -154,6 +166,18 @@ def _gone(mine: str, period: str, billing_account_id: str) -> Refused:
         "nothing of it: where two exports lie below the contract's path give each a contract of its own; where the "
         f"account did go, ask for the month by name: usage-export billing ingest {mine} --period {period}; "
         f"{UNTIL_THEN}",
+        COMPLETE,
+    )
+
+
+def _most_gone(mine: str, period: str, billing_account_id: str, loaded: int, gone: int) -> Refused:
+    return Refused(
+        "account_gone",
+        f"{mine} {period}: of billing account {billing_account_id} {loaded} sub-accounts are loaded, and the newer "
+        f"delivery has nothing of {gone}: where exports of single subscriptions, or of other scopes, lie below the "
+        "contract's path, export the whole account instead, or give each of two a contract that names the other "
+        "(billing.complements); where it is right, ask for the month by name: usage-export billing ingest "
+        f"{mine} --period {period}; {UNTIL_THEN}",
         COMPLETE,
     )
 

@@ -93,7 +93,7 @@ DELIVERY = {
     "counted_elsewhere": "complete: Another contract has loaded the month of one of its accounts.",
     "two_folders": "complete: The month of one of its accounts lies in two folders.",
     "begins_later": "complete: It would take over a month, and begins after what is loaded of it.",
-    "account_gone": "complete: It has nothing of an account whose month is loaded.",
+    "account_gone": "complete: It has nothing of an account whose month is loaded, or of most of its sub-accounts.",
     "not_valid": "complete: Its month breaks an expectation of a published table.",
     "vanished": "seen: It no longer lies in landing, and was never loaded.",
     "taken_over": "superseded: Another contract, which takes over from this one, has loaded the month.",

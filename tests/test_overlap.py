@@ -13,7 +13,7 @@ from etl.errors import SourceError
 from etl.settings import ROOT
 from tests.bills import bill, land, line
 
-FIRST, SECOND = datetime(2026, 10, 20, 6), datetime(2026, 10, 21, 6)
+FIRST, SECOND, THIRD, FOURTH = (datetime(2026, 10, day, 6) for day in (20, 21, 22, 23))
 ROW = {
     "billing_account_id": "01-B",
     "service": {"description": "Compute Engine"},
@@ -131,6 +131,30 @@ def test_a_number_and_the_end_of_some_other_path_are_two_accounts(lake):
     land_export(lake, "2026-10", bill(*(line(BillingAccountId=path) for path in paths)))
 
     assert not billing.ingest("aws_focus_export", "second")["refused"]
+
+
+def test_exports_of_two_scopes_below_one_path_do_not_take_the_month_from_each_other(lake):
+    # given a month of three subscriptions, and one with a subscription that costs nothing
+    subs = [line(SubAccountId=f"/subscriptions/{name}") for name in "ABC"]
+    free = line(SubAccountId="free", BilledCost="0", EffectiveCost="0")
+    land(lake, "one.csv", bill(*subs, free), FIRST)
+    billing.ingest("aws_focus", "first")
+
+    # when one of them goes, and what costs nothing, the month moves; when most go, it waits
+    land(lake, "two.csv", bill(*subs[:2]), SECOND)
+    assert not billing.ingest("aws_focus", "second")["refused"]
+    land(lake, "three.csv", bill(line(SubAccountId="D")), THIRD)
+    (why,) = billing.ingest("aws_focus", "third")["refused"]
+    assert "0123 2 sub-accounts are loaded, and the newer delivery has nothing of 2" in why
+    assert billed(lake) == {"0123": Decimal("2.5")}
+
+    # and however a sub-account is spelled, it is the same; asked for, the month is what came
+    land(lake, "four.csv", bill(*(line(SubAccountId=name) for name in "ab")), FOURTH)
+    assert not billing.ingest("aws_focus", "fourth")["refused"]
+    land(lake, "five.csv", bill(line(SubAccountId="D")), datetime(2026, 10, 24))
+    assert billing.ingest("aws_focus", "fifth")["refused"]
+    assert not billing.ingest("aws_focus", "asked", "2026-10")["refused"]
+    assert billed(lake) == {"0123": Decimal("1.25")}
 
 
 def test_two_accounts_whose_paths_end_alike_are_two(lake):
