@@ -20,7 +20,11 @@ def shell(setup: str) -> int:
         start = Path(folder) / "start.sql"
         start.touch(mode=0o600)
         start.write_text(setup)
-        return subprocess.call([shell, "-unsigned", "-init", start], env=os.environ | {"TZ": "UTC"})
+        quietly = (f".output {os.devnull}", f'.read "{start}"', ".output")
+        given = [word for one in quietly for word in ("-cmd", one)]
+        return subprocess.call(
+            [shell, "-unsigned", "-no-init", *given], env=os.environ | {"TZ": "UTC"}
+        )
 
 
 def show(result: object, form: str) -> None:

@@ -336,3 +336,14 @@ def test_a_reader_that_has_seen_enough_is_no_error(said):
     )
 
     assert (told.stdout, told.stderr) == ("range\n1\n", "")
+
+
+def test_a_shell_on_a_release_shows_nothing_but_the_answer(said):
+    told = subprocess.run(
+        [COMMAND, "sql"],
+        input=".mode csv\nSELECT sum(events) AS n FROM usage_daily;",
+        capture_output=True,
+        text=True,
+    )
+
+    assert (told.stdout.replace("\r", ""), told.stderr, told.returncode) == ("n\n2\n", "", 0)
