@@ -8,17 +8,17 @@ import sys
 from datetime import date
 
 from bench.library import measured
-from etl import billing
+from etl.billing import stages
 
 RUN, TODAY = "bench", date.today()
 
 
 def main(stream: str) -> None:
-    plan = measured(TODAY, billing.deliver, stream, RUN)
+    plan = measured(TODAY, stages.deliver, stream, RUN)
     for number in plan["loads"]:
-        measured(TODAY, billing.load, stream, RUN, number)
-    settled = measured(TODAY, billing.settle, stream, RUN)
-    for stage in (billing.validate, billing.publish):
+        measured(TODAY, stages.load, stream, RUN, number)
+    settled = measured(TODAY, stages.settle, stream, RUN)
+    for stage in (stages.validate, stages.publish):
         measured(TODAY, stage, stream, RUN)
     print(json.dumps(settled["sums"]))
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from conformance.bills import Bill
 from deploy.embedded.objectstore import ObjectStore
-from etl import billing, catalog, lookup
+from etl import catalog, lookup
+from etl.billing import stages
 
 AT = datetime(2026, 10, 6, 6)
 
@@ -23,7 +24,7 @@ def export(store: ObjectStore, bill: Bill, target: Path) -> int:
             Metadata={"delivered-at": f"{AT.isoformat()}Z"},
         )
     for stream in bill.streams:
-        billing.ingest(stream, "conformance")
+        stages.ingest(stream, "conformance")
     with catalog.open_release(*lookup.open_release()) as connection:
         connection.execute(f"COPY (FROM focus_1_2) TO '{target}' (FORMAT parquet)")
         ((rows,),) = connection.execute("SELECT count(*) FROM charge").fetchall()

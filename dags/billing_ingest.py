@@ -57,11 +57,11 @@ def lane(stream: str):
 @task(pool=ENGINE_POOL)
 def deliver(stream: str, *, params=None) -> list[list[int]]:
     """Numbers of the deliveries to load, in as many lists as tasks."""
-    from etl import billing
+    from etl.billing import stages
 
     if params["stream"] not in (None, stream):
         raise AirflowSkipException("another contract was asked for")
-    found = billing.deliver(stream, work_area(), params["billing_period"])
+    found = stages.deliver(stream, work_area(), params["billing_period"])
     if not found["loads"] and not found["set_aside"]:
         raise AirflowSkipException("nothing new")
     return found["batches"]
@@ -69,39 +69,39 @@ def deliver(stream: str, *, params=None) -> list[list[int]]:
 
 @task(map_index_template="{{ label }}", pool=ENGINE_POOL)
 def load(stream: str, numbers: list[int]) -> int:
-    from etl import billing
+    from etl.billing import stages
 
     label(f"{stream}, {len(numbers)} from number {numbers[0]}")
-    return sum(billing.load(stream, work_area(), one)["rows"] or 0 for one in numbers)
+    return sum(stages.load(stream, work_area(), one)["rows"] or 0 for one in numbers)
 
 
 # also without a delivery to load: what became of the others is written down
 @task(pool=ENGINE_POOL, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def settle(stream: str) -> dict:
-    from etl import billing
+    from etl.billing import stages
 
-    return billing.settle(stream, work_area())["sums"]
+    return stages.settle(stream, work_area())["sums"]
 
 
 @task(pool=ENGINE_POOL)
 def validate(stream: str) -> int:
-    from etl import billing
+    from etl.billing import stages
 
-    return billing.validate(stream, work_area())["validated"]
+    return stages.validate(stream, work_area())["validated"]
 
 
 @task(pool=ENGINE_POOL)
 def publish(stream: str, *, params=None) -> list[str]:
-    from etl import billing, errors
+    from etl import errors
+    from etl.billing import stages
 
     try:
-        return billing.publish(stream, work_area())["months"]
+        return stages.publish(stream, work_area())["months"]
     except errors.StaleInput:  # another run was faster: trying again from here would find the same
-        return billing.ingest(stream, work_area(), params["billing_period"])["months"]
+        return stages.ingest(stream, work_area(), params["billing_period"])["months"]
 
 
-# a failed lane does not hold back the others
-@task(outlets=[CHARGE], trigger_rule=TriggerRule.ALL_DONE)
+@task(outlets=[CHARGE], trigger_rule=TriggerRule.ALL_DONE)  # a failed lane holds back no other
 def announce(published: list[list[str] | None], *, outlet_events=None) -> list[str]:
     months = sorted({month for one in published for month in one or ()})
     if not months:
@@ -112,9 +112,9 @@ def announce(published: list[list[str] | None], *, outlet_events=None) -> list[s
 
 @task(pool=ENGINE_POOL, trigger_rule=TriggerRule.ALL_DONE)
 def alarm() -> None:
-    from etl import billing
+    from etl.billing import stages
 
-    billing.alarm()
+    stages.alarm()
 
 
 billing_ingest()

@@ -100,7 +100,7 @@ def label(text: str) -> None:
 def statement(published: list[dict | None] | None = None) -> dict:
     """The page of this run's day, also where a lane failed: the others have published. First the pages of
     earlier days into which something came late."""
-    from etl import pages
+    from etl.statement import pages
 
     late = {day for one in published or () if one for day in one["landed_dates"]} - {
         str(partition_day())

@@ -61,7 +61,7 @@ def plan(*, params=None, ti=None) -> list[int]:
     """Numbers of the batches to map over; what was found rides beside, in the XCom `found`."""
     from datetime import date
 
-    from etl import replay
+    from etl.replay import replay
 
     first, last = (date.fromisoformat(params[name]) for name in ("from", "to"))
     asked = (params["stream"], first, last, params["reason"], params["dry_run"])
@@ -72,7 +72,7 @@ def plan(*, params=None, ti=None) -> list[int]:
 
 @task(map_index_template="{{ label }}", pool=ENGINE_POOL)
 def normalize(batch: int, *, params=None) -> dict:
-    from etl import replay
+    from etl.replay import replay
 
     label(f"{params['stream']}, batch {batch}")
     return replay.normalize(params["stream"], work_area(), batch)
@@ -80,7 +80,7 @@ def normalize(batch: int, *, params=None) -> dict:
 
 @task(pool=ENGINE_POOL)
 def arrivals(*, params=None) -> list[str]:
-    from etl import replay
+    from etl.replay import replay
 
     return replay.arrivals(params["stream"], work_area())
 
@@ -89,7 +89,7 @@ def arrivals(*, params=None) -> list[str]:
 def build(usage_date: str, *, params=None) -> dict:
     from datetime import date
 
-    from etl import replay
+    from etl.replay import replay
 
     label(usage_date)
     return replay.build(date.fromisoformat(usage_date), params["stream"], work_area())
@@ -97,14 +97,15 @@ def build(usage_date: str, *, params=None) -> dict:
 
 @task(pool=ENGINE_POOL, trigger_rule=TriggerRule.NONE_FAILED)
 def finish(*, params=None) -> dict:
-    from etl import errors, replay, replay_text
+    from etl import errors
+    from etl.replay import replay, text
 
     try:
         found = replay.finish(params["stream"], work_area())
     except errors.StaleInput as error:  # trying the last step again would find the same
         raise AirflowFailException(str(error)) from error
-    print(replay_text.text(found))
-    return replay_text.summary(found)
+    print(text.text(found))
+    return text.summary(found)
 
 
 @task(outlets=[DAILY])

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from etl import cli_billing, shown
+from etl import shown
+from etl.billing import cli
 from etl.cli_dates import day
 from etl.errors import ContractError, SettingError, UsageError
 
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep = _command(commands, "sweep", _sweep, "delete what runs left behind and no release names")
     sweep.add_argument("--dry-run", action="store_true", help="list it, delete nothing")
 
-    cli_billing.add(commands)
+    cli.add(commands)
     contracts = _command(commands, "contracts", _contracts, "check every contract and its SQL")
     contracts.add_argument("action", choices=("check",))
     _command(commands, "status", _status, "the current release, and what waits to be read or built")
@@ -96,9 +97,10 @@ def _command(
 
 
 def _ingest(options: argparse.Namespace) -> int:
-    from etl import lookup, pages, stages
+    from etl import lookup, stages
     from etl import unread as missing
     from etl.privacy import mask
+    from etl.statement import pages
 
     _known(options.stream, lookup.streams())
     last = options.to or options.landed
@@ -125,7 +127,8 @@ def _ingest(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from etl import lookup, pages, stages
+    from etl import lookup, stages
+    from etl.statement import pages
 
     known = lookup.build_streams(options.usage_date)
     if options.stream:
@@ -141,7 +144,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from etl import replay, replay_text
+    from etl.replay import replay, text
 
     def say(step: str) -> None:
         print(step, file=sys.stderr, flush=True)
@@ -149,7 +152,7 @@ def _replay(options: argparse.Namespace) -> int:
     asked = (options.stream, options.first, options.last, options.reason, options.dry_run)
     mode = "dry" if options.dry_run else "real"  # a dry one must never meet the plan of a real one
     run = f"cli-replay-{mode}-{options.stream}-{options.first}-{options.last}"
-    print(replay_text.text(replay.replay(*asked, run, say)))
+    print(text.text(replay.replay(*asked, run, say)))
     return 0
 
 

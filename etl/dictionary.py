@@ -14,7 +14,7 @@ from typing import Any
 
 from etl import columns, reasons, strict_yaml, tables
 from etl import contract as contracts
-from etl import dictionary_billing as billing_part
+from etl.billing import dictionary as billing_part
 from etl.columns import Table
 from etl.contract import Contract, Reader
 from etl.markdown import grid, names

@@ -6,29 +6,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from etl import (
-    billing_contract,
     breaking,
     catalog,
-    charge_map,
     contract,
     discovery,
     extract,
     layout,
     mapping,
-    nearby,
     release,
     settings,
     sql,
     staged,
-    statement_page,
-    succession,
 )
-from etl import statement as statements
-from etl import statement_text as text
 from etl import unread as ledger
+from etl.billing import contract as billing_contract
+from etl.billing import mapping as charge_map
+from etl.billing import succession
 from etl.errors import ContractError, SourceError
 from etl.release import Release
 from etl.settings import Location
+from etl.statement import day_page, nearby, text
+from etl.statement import statement as statements
 from etl.store import Store
 from etl.tables import MANIFEST, UNREAD, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.work import Work, begin
@@ -217,7 +215,7 @@ def statement_text(usage_date: date) -> str:
 
 
 def statement_html(usage_date: date) -> str:
-    return statement_page.page(statement(usage_date), among_others=False)
+    return day_page.page(statement(usage_date), among_others=False)
 
 
 def query_hint() -> str:

@@ -4,12 +4,14 @@ import tempfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from etl import catalog, difference, layout, overlap, sql, staged
-from etl.billing_contract import BillingContract
+from etl import catalog, layout, sql, staged
+from etl.billing import overlap
+from etl.billing.contract import BillingContract
 from etl.contract import Contract
 from etl.errors import StaleInput
 from etl.release import Change, Changes, Entry, Release, advance, latest, load
 from etl.release import publish as commit
+from etl.replay import difference
 from etl.settings import Settings
 from etl.store import Store
 

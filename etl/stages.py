@@ -3,7 +3,7 @@
 Each reads its input from the lake or the run's work area, does one thing, leaves its output there, and
 returns a small dictionary for people to read. `run` names the work area; calling a stage again with the
 same run replaces what it left. The edge of the library: environment and clock are read here. `begin` opens
-work area and lake; a replay hands in its own (etl/draft.py), so that the same stages work on its draft.
+work area and lake; a replay hands in its own (etl/replay/draft.py), so that the same stages work on its draft.
 """
 
 from collections.abc import Iterable

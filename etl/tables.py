@@ -4,7 +4,7 @@ Times are UTC, `timestamp[us]` without zone. Quantities are decimal(38,9) in the
 Nothing that differs between two runs over the same landing enters a table.
 """
 
-from etl import charge_tables
+from etl.billing import tables
 from etl.columns import Table
 from etl.columns import columns as _columns
 
@@ -257,6 +257,6 @@ ALL = {
         UNREAD,
         TALLY,
         USAGE_KEY,
-        *charge_tables.ALL,
+        *tables.ALL,
     )
 }

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from etl import judge, layout, shown, sql, staged
-from etl.billing_contract import BillingContract
+from etl.billing.contract import BillingContract
 from etl.contract import Contract
 from etl.errors import QualityError
 from etl.release import Entry

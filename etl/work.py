@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from etl import bounds, layout, manifest, privacy, release, settings
 from etl import contract as contracts
-from etl.billing_contract import BillingContract
+from etl.billing.contract import BillingContract
 from etl.contract import Contract
 from etl.errors import SettingError, SourceError
 from etl.manifest import Landed
@@ -33,7 +33,7 @@ class Work(Generic[C]):
     landing: Store
     lake: Store
     contract: C
-    replay: dict = field(default_factory=dict)  # what etl/draft.py keeps of a replay
+    replay: dict = field(default_factory=dict)  # what etl/replay/draft.py keeps of a replay
 
     @property
     def stream(self) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pyarrow import parquet
 
-from etl import billing_contract, contract
+from etl import contract
+from etl.billing import contract as billing_contract
 from etl.settings import ROOT
 from fuzz.targets import BILLS, CONTRACTS, CSV, KEY, READERS, STREAMS
 from tests.hostile import CASES

@@ -14,10 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from etl import (
-    billing_contract,
-    charge_map,
     contract,
-    delivered,
     extract,
     json_text,
     mapping,
@@ -27,11 +24,13 @@ from etl import (
     reasons,
     settings,
     sql,
-    text_rows,
 )
-from etl.billing_contract import BillingContract
+from etl.billing import aliases, text_rows
+from etl.billing import contract as billing_contract
+from etl.billing import mapping as charge_map
+from etl.billing.contract import BillingContract
+from etl.billing.delivery import Refused
 from etl.contract import Contract, Reader
-from etl.delivery import Refused
 from etl.errors import ContractError
 from etl.layout import stream_names
 from etl.manifest import Landed, ObjectResult
@@ -161,7 +160,7 @@ def billed(data: bytes) -> None:
     (scratch() / "object").write_bytes(data[1:])
     try:
         plain = text_rows.plain(scratch() / "object", promise.reader, scratch() / "plain")
-        columns = delivered.resolve(promise, text_rows.header(plain, promise.reader))
+        columns = aliases.resolve(promise, text_rows.header(plain, promise.reader))
         for table in text_rows.rows(plain, promise.reader, columns.names):
             _charged(promise, columns, table)
     except Refused as refused:
@@ -169,7 +168,7 @@ def billed(data: bytes) -> None:
         reached(refused.reason)
 
 
-def _charged(promise: BillingContract, columns: delivered.Columns, table: pa.Table) -> None:
+def _charged(promise: BillingContract, columns: aliases.Columns, table: pa.Table) -> None:
     prepared = charge_map.prepare(engine(promise.stream), promise, columns, table, {})
     made = charge_map.map_rows(engine(promise.stream), prepared, table)
     assert made["x_row"] == table["x_row"], "each row once, in their order"

@@ -7,7 +7,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from etl import billing_contract, charge_map, delivered, sql
+from etl import sql
+from etl.billing import aliases, mapping
+from etl.billing import contract as billing_contract
 from etl.settings import ROOT
 from tests.models import plain_engine
 
@@ -63,9 +65,9 @@ def mapped(stream: str, *lines: dict[str, str | None]) -> list[dict]:
     )
     numbered = rows.append_column("x_row", pa.array(range(1, len(lines) + 1), pa.int64()))
     engine = plain_engine()
-    columns = delivered.resolve(contract, names)
-    prepared = charge_map.prepare(engine, contract, columns, numbered, {})
-    engine.register("charge_row", charge_map.map_rows(engine, prepared, numbered))
+    columns = aliases.resolve(contract, names)
+    prepared = mapping.prepare(engine, contract, columns, numbered, {})
+    engine.register("charge_row", mapping.map_rows(engine, prepared, numbered))
     found = sql.rows(engine, "FROM charge_row ORDER BY x_row")
     engine.execute("DROP VIEW raw; DROP VIEW given")
     engine.unregister("charge_row")

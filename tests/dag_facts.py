@@ -103,7 +103,8 @@ def publish_stale(bag, dag_id: str, stage: str, whole: str) -> str:
 
 
 def publish_stale_bill(bag) -> list[str]:
-    from etl import billing, errors
+    from etl import errors
+    from etl.billing import stages as billing
 
     task = bag.dags["billing_ingest"].task_dict["aws_focus.publish"]
     stale = errors.StaleInput("another run was faster")
@@ -119,7 +120,8 @@ def finish_stale(bag) -> str:
     """How a replay ends whose stream was published meanwhile: its last step alone cannot mend that."""
     from airflow.sdk.exceptions import AirflowFailException
 
-    from etl import errors, replay
+    from etl import errors
+    from etl.replay import replay
 
     task = bag.dags["usage_replay"].task_dict["finish"]
     stale = errors.StaleInput("another run was faster")

@@ -17,7 +17,7 @@ from typing import Any
 def main() -> None:
     import pandas  # noqa: F401  by DuckDB at its first table from Python; all of this is imported before the fork
 
-    from etl import billing, contract, judge, stages  # noqa: F401
+    from etl import contract, judge
     from etl.settings import ROOT
     from tests.conftest import decide
 
@@ -51,7 +51,8 @@ def attempt(order: dict) -> dict:
 
 def perform(order: dict, say: Any) -> None:
     """The steps, each told as it is done; a refusal is told and ends them."""
-    from etl import billing, stages
+    from etl import stages
+    from etl.billing import stages as billing
     from etl.errors import UsageError
 
     os.environ.update(order["environment"])

@@ -8,7 +8,9 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
-from etl import billing, billing_contract, cli, settle, sql
+from etl import cli, sql
+from etl.billing import contract as billing_contract
+from etl.billing import settle, stages
 from etl.errors import OutOfBalance
 from etl.settings import ROOT
 from tests.bills import FOLDER, bill, land, line
@@ -41,14 +43,14 @@ def billed(lake) -> dict[str, Decimal]:
 def test_a_newer_delivery_replaces_its_month_and_says_what_moved(lake):
     # given a loaded month
     land(lake, "one.csv", bill(line(), line(BilledCost="0.000000000000000001")), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     before = billed(lake)
 
     # when a delivery comes in which a line costs more
     land(
         lake, "two.csv", bill(line(BilledCost="3"), line(BilledCost="0.000000000000000001")), SECOND
     )
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
 
     # then the month is the newer one, and the difference is in the ledger
     assert before == {"USD": Decimal("1.250000000000000001")}
@@ -66,14 +68,14 @@ def test_a_newer_delivery_replaces_its_month_and_says_what_moved(lake):
 
     # and where nothing new came, nothing changes
     release = lake.release()
-    billing.ingest("aws_focus", "third")
+    stages.ingest("aws_focus", "third")
     assert lake.release() == release
 
 
 def test_a_month_moved_while_it_was_open_whatever_else_came_with_it(lake):
     # given a month, and at once a newer delivery of it and a late one of the month after
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
     later = {
         "BillingPeriodStart": "2026-11-01T00:00:00Z",
@@ -81,7 +83,7 @@ def test_a_month_moved_while_it_was_open_whatever_else_came_with_it(lake):
     }
     november = FOLDER.replace("2026-10", "2026-11")
     lake.land(f"{november}/late.csv", bill(line() | later), datetime(2026, 11, 20))
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
 
     (moved,) = lake.rows("SELECT closed, cause FROM charge_restatement")
     assert moved["closed"] == 0 and "two.csv" in moved["cause"] and "late.csv" not in moved["cause"]
@@ -114,11 +116,11 @@ def test_a_month_moved_while_it_was_open_whatever_else_came_with_it(lake):
 )
 def test_what_is_no_good_month_never_replaces_one(lake, body, outcome):
     land(lake, "good.csv", bill(line()), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     before = lake.release().body["tables"]["charge"]
 
     land(lake, "other.csv", body, SECOND)
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
 
     assert states(lake) == {"good.csv": ("loaded", None), "other.csv": outcome}
     if outcome[1].startswith("object_"):
@@ -140,15 +142,15 @@ def test_a_mapping_that_loses_or_doubles_a_row_publishes_nothing(lake, tmp_path,
     with pytest.raises(
         OutOfBalance, match=r"normalize/focus.sql made \d rows, .* of 2 rows of billing/aws"
     ):
-        billing.ingest("aws_focus", "first")
+        stages.ingest("aws_focus", "first")
     assert lake.release().number == 0
 
 
 def test_an_older_delivery_never_replaces_a_newer_one(lake):
     land(lake, "newer.csv", bill(line()), SECOND)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land(lake, "older.csv", bill(line(BilledCost="9")), FIRST)
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
 
     assert states(lake)["older.csv"] == ("superseded", "older_than_loaded")
     assert billed(lake) == {"USD": Decimal("1.25")}
@@ -157,7 +159,7 @@ def test_an_older_delivery_never_replaces_a_newer_one(lake):
 def test_what_the_provider_overwrites_is_kept_byte_for_byte(lake):
     body = bill(line())
     land(lake, "one.csv", body, FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     (kept,) = [row["kept_key"] for row in lake.rows("SELECT kept_key FROM delivery_object")]
     assert lake.read(kept) == body
@@ -170,7 +172,7 @@ def test_what_was_filled_or_rounded_stands_on_the_row(lake):
         bill(line(BilledCost="1.0000000000000000015", ListCost="", ServiceCategory="")),
         FIRST,
     )
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     (row,) = lake.rows("SELECT billed_cost, list_cost, service_category, x_changes FROM charge")
     assert row["billed_cost"] == Decimal("1.000000000000000002")
@@ -199,7 +201,7 @@ def test_three_deliveries_of_a_real_month_come_out_to_the_last_digit(lake):
     truth = json.loads((CUR2 / "control-totals.json").read_text())
     for number in (1, 2, 3):
         land_cur2(lake, number)
-        billing.ingest("aws_cur2", f"delivery-{number}")
+        stages.ingest("aws_cur2", f"delivery-{number}")
 
         found = lake.rows("SELECT * FROM charge_control WHERE stage = 'source' ORDER BY category")
         expected = truth[f"delivery-{number}"]

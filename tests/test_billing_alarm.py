@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from etl import billing
+from etl.billing import stages
 from etl.errors import SourceError
 from tests.bills import bill, land, line
 
@@ -19,20 +19,20 @@ MONTH = f"{NOW:%Y-%m}"
 def test_a_contract_that_was_never_used_is_silent_and_one_whose_deliveries_stay_away_is_not(
     lake, monkeypatch
 ):
-    billing.alarm()
+    stages.alarm()
 
     # given a delivery of yesterday, and one of now
     yesterday = NOW - timedelta(hours=30)
     ingest(lake, "gcp", yesterday)
     ingest(lake, "aws", SETTLED)
-    billing.alarm()
+    stages.alarm()
 
     # when hours pass
-    monkeypatch.setattr(billing, "_now", lambda: NOW + timedelta(hours=10))
+    monkeypatch.setattr(stages, "_now", lambda: NOW + timedelta(hours=10))
 
     # then only the first is named, with when it was last heard of and what to do
     with pytest.raises(SourceError) as raised:
-        billing.alarm()
+        stages.alarm()
     (message,) = str(raised.value).splitlines()
     assert message.startswith("gcp_focus: no complete delivery for")
     assert f"the last one is of {yesterday:%Y-%m-%d %H:%M}" in message
@@ -45,16 +45,16 @@ def test_history_that_is_brought_in_wakes_nobody_and_an_export_that_runs_does(
 ):
     # given what was written long before it came, or is of a month that was closed by then
     ingest(lake, "gcp", at, month)
-    assert not billing.overdue("gcp_focus")
-    monkeypatch.setattr(billing, "_now", lambda: NOW + timedelta(days=40))
-    assert not billing.overdue("gcp_focus")
+    assert not stages.overdue("gcp_focus")
+    monkeypatch.setattr(stages, "_now", lambda: NOW + timedelta(days=40))
+    assert not stages.overdue("gcp_focus")
 
     # when the export delivers the open month, then it has its hours, and is missed after them
-    monkeypatch.setattr(billing, "_now", lambda: NOW)
+    monkeypatch.setattr(stages, "_now", lambda: NOW)
     ingest(lake, "gcp", SETTLED, cost="much")
-    assert not billing.overdue("gcp_focus")
-    monkeypatch.setattr(billing, "_now", lambda: NOW + timedelta(hours=36))
-    (why,) = billing.overdue("gcp_focus")
+    assert not stages.overdue("gcp_focus")
+    monkeypatch.setattr(stages, "_now", lambda: NOW + timedelta(hours=36))
+    (why,) = stages.overdue("gcp_focus")
     assert "no complete delivery for 36 hours" in why
 
 
@@ -67,11 +67,11 @@ def test_deliveries_that_are_never_complete_are_missed_too(lake, monkeypatch):
     lake.land("billing/aws/cur/export/20261001-20261101/id/x-1.csv.gz", b"", LONG_AGO)
     lake.land("billing/oci/focus/notes.txt", b"", LONG_AGO)
     for stream in ("aws_focus", "aws_cur2", "aws_cur", "oci_focus", "oci_cost"):
-        billing.ingest(stream, "first")
+        stages.ingest(stream, "first")
 
     # then they are named; what landed just now has time, and a folder inside a folder counts for its own contract
     assert named() == {"aws_focus", "aws_cur2"}
-    monkeypatch.setattr(billing, "_now", lambda: NOW + timedelta(days=40))
+    monkeypatch.setattr(stages, "_now", lambda: NOW + timedelta(days=40))
     assert named() == {"aws_focus", "aws_cur2", "aws_cur", "oci_focus"}
 
 
@@ -81,8 +81,8 @@ def ingest(lake, cloud: str, at: datetime, month: str = MONTH, cost: str = "1") 
     period = {"BillingPeriodStart": f"{first:%F}", "BillingPeriodEnd": f"{following:%F}"}
     key = f"billing/{cloud}/focus/x/billing_period={month}/{at:%d%H}-{cost}.csv"
     lake.land(key, bill(line(BilledCost=cost) | period), at)
-    billing.ingest(f"{cloud}_focus", f"{at} {cost}".replace(" ", "-"))
+    stages.ingest(f"{cloud}_focus", f"{at} {cost}".replace(" ", "-"))
 
 
 def named() -> set[str]:
-    return {stream for stream in billing.streams() if billing.overdue(stream)}
+    return {stream for stream in stages.streams() if stages.overdue(stream)}

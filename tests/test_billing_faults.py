@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from deploy.embedded.environment import ROOT
-from etl import billing, sweep
+from etl import sweep
+from etl.billing import stages
 from etl.errors import ObjectChanged, StaleInput
 from etl.settings import Location
 from etl.store import Store
@@ -103,7 +104,7 @@ def test_a_delivery_that_is_swapped_while_it_is_read_is_not_loaded(lake, contrac
     contract(**MANIFEST)
     lake.land(f"{MONTH}/a.csv", bill(line()), FIRST)
     manifest(lake, "first", "billing_period=2026-10/a.csv")
-    assert billing.deliver("aws_focus", "run")["loads"] == [0]
+    assert stages.deliver("aws_focus", "run")["loads"] == [0]
 
     # when the provider writes the next delivery over it
     if swapped == "a.csv":
@@ -112,24 +113,24 @@ def test_a_delivery_that_is_swapped_while_it_is_read_is_not_loaded(lake, contrac
 
     # then what was planned is refused, and the run after it loads what lies there
     with pytest.raises(ObjectChanged):
-        billing.load("aws_focus", "run", 0)
-    billing.ingest("aws_focus", "again")
+        stages.load("aws_focus", "run", 0)
+    stages.ingest("aws_focus", "again")
     assert states(lake) == {"second": ("loaded", None)}
     assert billed(lake) == {"USD": Decimal("3" if swapped == "a.csv" else "1.25")}
 
 
 def test_of_two_runs_of_one_contract_one_loses_and_is_right_when_it_runs_again(lake):
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.deliver("aws_focus", "slow")
-    billing.load("aws_focus", "slow", 0)
-    billing.settle("aws_focus", "slow")
-    billing.validate("aws_focus", "slow")
+    stages.deliver("aws_focus", "slow")
+    stages.load("aws_focus", "slow", 0)
+    stages.settle("aws_focus", "slow")
+    stages.validate("aws_focus", "slow")
     land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
-    billing.ingest("aws_focus", "fast")
+    stages.ingest("aws_focus", "fast")
 
     with pytest.raises(StaleInput):
-        billing.publish("aws_focus", "slow")
-    billing.ingest("aws_focus", "slow")
+        stages.publish("aws_focus", "slow")
+    stages.ingest("aws_focus", "slow")
 
     assert states(lake) == {
         "one.csv": ("superseded", "newer_delivery"),
@@ -140,12 +141,12 @@ def test_of_two_runs_of_one_contract_one_loses_and_is_right_when_it_runs_again(l
 
 def test_a_sweep_spares_what_a_release_names_and_what_was_kept_of_the_provider(lake):
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
     land(lake, "three.csv", bill(line(BilledCost="4")), datetime(2026, 10, 22))
-    billing.deliver("aws_focus", "died")
-    billing.load("aws_focus", "died", 0)
+    stages.deliver("aws_focus", "died")
+    stages.load("aws_focus", "died", 0)
     kept = set(lake.keys("_kept/"))
 
     gone = sweep.sweep(Store(Location("lake", f"{lake.name}/")), "sweep", LATER, LATER)
@@ -155,7 +156,7 @@ def test_a_sweep_spares_what_a_release_names_and_what_was_kept_of_the_provider(l
     for release, cost in ((1, "1.25"), (2, "3")):
         (row,) = lake.rows("SELECT billed_cost FROM charge", release)
         assert row["billed_cost"] == Decimal(cost)
-    billing.ingest("aws_focus", "died")
+    stages.ingest("aws_focus", "died")
     assert billed(lake) == {"USD": Decimal("4")}
 
 
@@ -166,12 +167,12 @@ def test_a_manifest_that_names_a_missing_file_waits_for_it(lake, contract):
     contract(**MANIFEST)
     lake.land(f"{MONTH}/a.csv", bill(line()), FIRST)
     manifest(lake, "run", "billing_period=2026-10/a.csv", "billing_period=2026-10/b.csv")
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     assert states(lake) == {"run": ("seen", "object_missing")}
     assert not lake.release().partitions("charge")
 
     lake.land(f"{MONTH}/b.csv", bill(line(BilledCost="3")), SECOND)
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
     assert states(lake) == {"run": ("loaded", None)}
     assert billed(lake) == {"USD": Decimal("4.25")}
 
@@ -180,11 +181,11 @@ def test_a_truncated_object_refuses_its_delivery_until_it_lands_whole(lake, cont
     contract("gzip", path="billing/aws/focus/**/billing_period={yyyy}-{MM}/*.csv.gz")
     whole = gzip.compress(bill(line()), mtime=0)
     lake.land(f"{MONTH}/a.csv.gz", whole[:-9], FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     assert states(lake) == {"a.csv.gz": ("rejected", "object_truncated")}
 
     lake.land(f"{MONTH}/a.csv.gz", whole, SECOND)
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
     assert billed(lake) == {"USD": Decimal("1.25")}
 
 
@@ -193,11 +194,11 @@ def test_another_version_of_the_data_set_is_not_mixed_in(lake, contract):
     contract(**MANIFEST | {"manifest": version, "dataset_version": "1.0"})
     lake.land(f"{MONTH}/a.csv", bill(line()), FIRST)
     manifest(lake, "old", "billing_period=2026-10/a.csv", exportConfig={"dataVersion": "1.0"})
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     manifest(
         lake, "new", "billing_period=2026-10/a.csv", at=SECOND, exportConfig={"dataVersion": "1.2"}
     )
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
 
     assert states(lake) == {"old": ("loaded", None), "new": ("rejected", "dataset_version")}
     assert billed(lake) == {"USD": Decimal("1.25")}
@@ -207,7 +208,7 @@ def test_marks_before_the_header_and_before_the_first_row_belong_to_no_value(lak
     header, rest = bill(line(BillingAccountId="7")).split(b"\n", 1)
     mark = b"\xef\xbb\xbf"
     land(lake, "one.csv", mark + header + b"\n" + mark + rest, FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     assert states(lake) == {"one.csv": ("loaded", None)}
     assert billed(lake) == {"USD": Decimal("1.25")}
@@ -220,7 +221,7 @@ def test_marks_before_the_header_and_before_the_first_row_belong_to_no_value(lak
 )
 def test_a_header_beyond_its_bounds_refuses_the_delivery(lake, columns):
     land(lake, "one.csv", bill(line() | columns), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     assert states(lake) == {"one.csv": ("rejected", "too_many_columns")}
 
@@ -233,7 +234,7 @@ def test_hostile_tags_come_through_as_they_are(lake):
         {"\u202eturned": "\x1b[31m", "emoji": "\U0001f4b8"},
     ]
     land(lake, "one.csv", bill(*(line(Tags=json.dumps(one)) for one in tags)), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     assert states(lake) == {"one.csv": ("loaded", None)}
     found = lake.rows("SELECT tags::VARCHAR AS tags FROM charge ORDER BY x_row")
@@ -250,7 +251,7 @@ def test_a_path_whose_case_differs_between_runs_is_one_place(lake, contract):
     lake.land(
         "billing/AWS/Focus/BILLING_PERIOD=2026-10/two.csv", bill(line(BilledCost="3")), SECOND
     )
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     assert states(lake) == {
         "one.csv": ("superseded", "newer_delivery"),
@@ -263,23 +264,23 @@ def test_a_path_whose_case_differs_between_runs_is_one_place(lake, contract):
 def test_an_object_that_is_delivered_again_replaces_its_own_rows(lake, again):
     lake.land(OCI, bill(line(), line(BilledCost="2")), FIRST)
     lake.land(OCI.replace("one", "two"), bill(line(BilledCost="10")), FIRST)
-    billing.ingest("oci_focus", "first")
+    stages.ingest("oci_focus", "first")
     assert billed(lake) == {"USD": Decimal("13.25")}
 
     lake.land(again, bill(line(BilledCost="4")), SECOND)
-    billing.ingest("oci_focus", "second")
+    stages.ingest("oci_focus", "second")
     assert billed(lake) == {"USD": Decimal("14")}
 
     release = lake.release()
-    billing.ingest("oci_focus", "third")
+    stages.ingest("oci_focus", "third")
     assert lake.release() == release
 
 
 def test_an_object_that_lies_there_under_two_spellings_counts_once(lake):
     lake.land(OCI, bill(line()), FIRST)
     lake.land(OCI.replace("/x/", "/X/"), bill(line(BilledCost="4")), SECOND)
-    billing.ingest("oci_focus", "first")
-    billing.ingest("oci_focus", "second")
+    stages.ingest("oci_focus", "first")
+    stages.ingest("oci_focus", "second")
 
     assert billed(lake) == {"USD": Decimal("4")}
     found = lake.rows("SELECT state FROM delivery ORDER BY submitted_at")
@@ -289,6 +290,6 @@ def test_an_object_that_lies_there_under_two_spellings_counts_once(lake):
 def test_an_object_that_comes_back_to_what_it_was_is_what_counts(lake):
     for at, cost in ((FIRST, "1"), (SECOND, "2"), (datetime(2026, 10, 22), "1")):
         lake.land(OCI, bill(line(BilledCost=cost)), at)
-        billing.ingest("oci_focus", f"at {at}")
+        stages.ingest("oci_focus", f"at {at}")
 
     assert billed(lake) == {"USD": Decimal("1")}

@@ -10,7 +10,7 @@ from decimal import Decimal, localcontext
 import pytest
 
 from conformance.bills import bills
-from etl import billing
+from etl.billing import stages
 from tests.conftest import SHARED_DATA
 
 BILLS = SHARED_DATA.parent / "billing"
@@ -37,7 +37,7 @@ def land(lake, folder: str, prefix: str, pattern: str = "*") -> None:
 
 def ingest(stream: str) -> set[str]:
     """Outcomes of a run."""
-    return set(billing.ingest(stream, f"run-{stream}")["deliveries"].values())
+    return set(stages.ingest(stream, f"run-{stream}")["deliveries"].values())
 
 
 def source(lake, stream: str, stage: str = "source") -> tuple[int, Decimal]:

@@ -6,7 +6,7 @@ import pytest
 from conformance import bills, verdict
 from conformance.verdict import Allowed, Failure
 from etl import sql
-from etl.charge_tables import CHARGE
+from etl.billing.tables import CHARGE
 
 XML = """<?xml version='1.0' encoding='utf-8'?>
 <testsuites name="FOCUS Validations" tests="4" failures="2" skipped="1">

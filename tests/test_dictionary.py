@@ -52,11 +52,12 @@ def test_every_reason_that_the_code_can_give_is_explained_and_none_is_stale():
 
 
 def test_every_outcome_of_a_delivery_is_explained_and_none_is_stale():
-    library = {path.stem: path.read_text() for path in (ROOT / "etl").glob("*.py")}
+    house = ROOT / "etl"
+    library = {path.relative_to(house).as_posix(): path.read_text() for path in house.rglob("*.py")}
     text = "".join(library.values())
     given = re.findall(r'Refused\(\s*"(\w+)"', text)
     given += re.findall(r'\.at\(\s*(?:SEEN|COMPLETE|REJECTED|SUPERSEDED),\s+"(\w+)"', text)
-    words = library["charge_map"] + library["charge_text"]
+    words = library["billing/mapping.py"] + library["billing/typed.py"]
     given += re.findall(r"""['"]'?(time_not_readable|not_json|no_value)\b""", words)
     given += re.findall(r"'(amount_\w+)'", (ROOT / "sql" / "billing_macros.sql").read_text())
     # what the readers of usage say of an object or a line, they say of a bill's too
@@ -66,7 +67,7 @@ def test_every_outcome_of_a_delivery_is_explained_and_none_is_stale():
         "object_too_large",
         "line_too_long",
         "not_utf8",
-        *python_reasons(library["json_text"]),
+        *python_reasons(library["json_text.py"]),
     ]
 
     assert set(given) == DELIVERY.keys()
@@ -98,7 +99,7 @@ def found_reasons() -> set[str]:
     alone = [f"SELECT {one} AS reason" for one in (*macros, *parsing)]
     found = {code for text in (*models, *alone) for code in sql_reasons(text)}
     found |= {*unread.REASON_OF.values(), unread.BATCH_FAILED, unread.LOST, raised.REASON}
-    for path in sorted((ROOT / "etl").glob("*.py")):
+    for path in sorted((ROOT / "etl").rglob("*.py")):
         found |= set(python_reasons(path.read_text()))
     return found
 

@@ -1,7 +1,7 @@
 """What publishing one state of the lake on top of another does, partition by partition."""
 
-from etl.difference import changes, described, moved
 from etl.release import Release
+from etl.replay.difference import changes, described, moved
 
 S = "stream=s/usage_date=2026-11-18"
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl import billing
+from etl.billing import stages
 from etl.settings import ROOT
 from tests.bills import bill, line
 
@@ -70,7 +70,7 @@ FORMS = {"csv": as_csv, "csv.gz": as_gzip, "parquet": as_parquet}
 
 
 def ingest(stream: str, run: str = "first") -> list[str]:
-    return sorted(billing.ingest(stream, run)["deliveries"].values())
+    return sorted(stages.ingest(stream, run)["deliveries"].values())
 
 
 def charged(lake) -> list[dict]:

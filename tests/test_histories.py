@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from etl import replay
+from etl.replay import replay
 from etl.settings import ROOT
 from tests.conftest import Lake
 from tests.events import adjust, event, key, lines, void

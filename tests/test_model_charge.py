@@ -6,7 +6,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from etl.charge_tables import CHARGE, CHARGE_DAILY, CHARGE_RESTATEMENT, DELIVERY
+from etl.billing.tables import CHARGE, CHARGE_DAILY, CHARGE_RESTATEMENT, DELIVERY
 from tests.models import rows_of, run
 
 START = datetime(2026, 10, 2)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from etl import billing_contract
+from etl.billing import contract
 from etl.settings import ROOT
 from etl.sql import SQL
 
@@ -20,7 +20,7 @@ def named() -> set[str]:
     run = set(re.findall(rf'"((?:{folders})/\w+)"', text))
     mapped = {f"normalize/{stream}" for stream in re.findall(r'normalized\(\s*"(\w+)"', text)}
     bills = {
-        billing_contract.load(ROOT / "contracts", stream).mapping.sql
+        contract.load(ROOT / "contracts", stream).mapping.sql
         for stream in re.findall(r'[^_]mapped\(\s*"(\w+)"', text)
     }
     words = {"macros", "billing_macros"} if (TESTS / "test_model_macros.py").exists() else set()

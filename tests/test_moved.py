@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from etl import billing
+from etl.billing import stages
 from tests.bills import bill, line
 from tests.test_billing import billed
 
@@ -22,9 +22,9 @@ def ingest(lake, *objects: tuple[str, bytes, datetime]) -> dict[str, Decimal]:
     """What is billed by now."""
     for key, body, at in objects:
         lake.land(key, body, at)
-    billing.ingest("oci_focus", f"run-{len(lake.keys())}")
+    stages.ingest("oci_focus", f"run-{len(lake.keys())}")
     release = lake.release()
-    billing.ingest("oci_focus", "idle")
+    stages.ingest("oci_focus", "idle")
     assert lake.release() == release
     return billed(lake)
 

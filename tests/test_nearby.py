@@ -5,7 +5,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from etl import cli, lookup, pages
+from etl import cli, lookup
+from etl.statement import pages
 from tests import fault_proxy
 from tests.conftest import Lake
 from tests.events import DAY, evening, event, key, lines

@@ -6,7 +6,9 @@ from datetime import datetime
 import pyarrow as pa
 import pytest
 
-from etl import billing, billing_contract, charge_text, delivered, sql
+from etl import sql
+from etl.billing import aliases, stages, typed
+from etl.billing import contract as billing_contract
 from etl.settings import ROOT
 from tests.bills import bill, land, line, mapped
 from tests.models import plain_engine
@@ -95,8 +97,8 @@ def test_members_of_a_structure_in_parquet_are_kept_with_their_path():
     rows = pa.Table.from_pylist([given]).append_column("x_row", pa.array([1], pa.int64()))
     engine = plain_engine()
 
-    columns = delivered.resolve(contract, rows.column_names[:-1])
-    unknown = charge_text.bind(engine, contract, columns, rows).unknown
+    columns = aliases.resolve(contract, rows.column_names[:-1])
+    unknown = typed.bind(engine, contract, columns, rows).unknown
     (row,) = sql.rows(engine, "SELECT x_row.other_columns AS x_other_columns FROM raw")
 
     kept = row["x_other_columns"]
@@ -106,7 +108,7 @@ def test_members_of_a_structure_in_parquet_are_kept_with_their_path():
 
 def test_they_are_published_and_told_of_their_delivery(lake, quick_judge):
     land(lake, "one.csv", bill(line(x_Own="ours", x_CreatedBy="jane")), datetime(2026, 10, 20))
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     (row,) = lake.rows("SELECT x_other_columns['x_Own'] AS own, x_other_columns AS all FROM charge")
     assert row == {"own": "ours", "all": {"x_Own": "ours"}}

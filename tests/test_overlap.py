@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from etl import billing, cli, validate
+from etl import cli, validate
+from etl.billing import stages
 from etl.errors import SourceError
 from etl.settings import ROOT
 from tests.bills import bill, land, line
@@ -49,12 +50,12 @@ def states(lake) -> list[tuple]:
 def test_an_account_goes_from_its_month_only_where_the_month_is_asked_for(lake):
     # given a month of two accounts, and another export of one of them below the same path, beside a good month
     land(lake, "one.csv", bill(line(), line(BillingAccountId="0999")), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land(lake, "other.csv", bill(line(BilledCost="9")), SECOND)
     lake.land(NOVEMBER, bill(line(BilledCost="100") | OF_NOVEMBER), SECOND)
 
     # then the other one is not lost with the newer delivery, which waits; the good month is published
-    (why,) = billing.ingest("aws_focus", "second")["refused"]
+    (why,) = stages.ingest("aws_focus", "second")["refused"]
     assert "0999 is loaded, and the newer" in why and why.endswith("this month stays as it is")
     assert billed(lake) == {"0123": Decimal("101.25"), "0999": Decimal("1.25")}
     assert states(lake) == [
@@ -65,10 +66,10 @@ def test_an_account_goes_from_its_month_only_where_the_month_is_asked_for(lake):
     assert not lake.rows("FROM charge_restatement")
 
     # and another month that is asked for by name says nothing of it
-    assert not billing.ingest("aws_focus", "november", "2026-11")["refused"]
+    assert not stages.ingest("aws_focus", "november", "2026-11")["refused"]
 
     # and where the provider did take it away, the month is asked for by name
-    assert not billing.ingest("aws_focus", "third", "2026-10")["refused"]
+    assert not stages.ingest("aws_focus", "third", "2026-10")["refused"]
     assert billed(lake) == {"0123": Decimal(109)}
 
 
@@ -77,7 +78,7 @@ def test_a_refused_month_is_told_of_until_it_heals_and_is_published_then(
 ):
     # given a month that two contracts deliver, and one that only the second delivers
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land_export(lake, "2026-10", bill(line(BilledCost="9")))
     land_export(lake, "2026-11", bill(line(BilledCost="100") | OF_NOVEMBER))
     for _ in range(2):  # again, though nothing new came
@@ -89,13 +90,13 @@ def test_a_refused_month_is_told_of_until_it_heals_and_is_published_then(
     (broken / "billing/aws_cur/1.0.0.yaml").write_text("id: [")
     monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(broken))
     with pytest.raises(SourceError, match="aws_focus_export 2026-10: the month of billing account"):
-        billing.alarm()
+        stages.alarm()
     monkeypatch.delenv("USAGE_EXPORT_CONTRACTS")
     assert billed(lake) == {"0123": Decimal("101.25")}
 
     # when the account is no longer in the first one's month
     land(lake, "two.csv", bill(line(BillingAccountId="0999")), SECOND)
-    billing.ingest("aws_focus", "second", "2026-10")
+    stages.ingest("aws_focus", "second", "2026-10")
 
     # then the next run finds it by itself
     assert cli.main(["billing", "ingest", "aws_focus_export"]) == 0
@@ -117,20 +118,20 @@ ACCOUNTS = "/providers/Microsoft.Billing/billingAccounts"
 def test_an_account_is_the_same_by_its_full_name(lake, number, path):
     # given a month under an account's number, as Azure's cost details name it, and by FOCUS with the path to it
     land(lake, "one.csv", bill(line(BillingAccountId=number)), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land_export(lake, "2026-10", bill(line(BillingAccountId=path)))
 
-    (why,) = billing.ingest("aws_focus_export", "second")["refused"]
+    (why,) = stages.ingest("aws_focus_export", "second")["refused"]
     assert f"billing account {number} is loaded by the contract aws_focus" in why
 
 
 def test_a_number_and_the_end_of_some_other_path_are_two_accounts(lake):
     land(lake, "one.csv", bill(line(BillingAccountId="1")), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     paths = ("/tenants/c/1", f"{ACCOUNTS}/2/other/1", f"{ACCOUNTS}/1/billingProfiles/2")
     land_export(lake, "2026-10", bill(*(line(BillingAccountId=path) for path in paths)))
 
-    assert not billing.ingest("aws_focus_export", "second")["refused"]
+    assert not stages.ingest("aws_focus_export", "second")["refused"]
 
 
 def test_exports_of_two_scopes_below_one_path_do_not_take_the_month_from_each_other(lake):
@@ -138,22 +139,22 @@ def test_exports_of_two_scopes_below_one_path_do_not_take_the_month_from_each_ot
     subs = [line(SubAccountId=f"/subscriptions/{name}") for name in "ABC"]
     free = line(SubAccountId="free", BilledCost="0", EffectiveCost="0")
     land(lake, "one.csv", bill(*subs, free), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     # when one of them goes, and what costs nothing, the month moves; when most go, it waits
     land(lake, "two.csv", bill(*subs[:2]), SECOND)
-    assert not billing.ingest("aws_focus", "second")["refused"]
+    assert not stages.ingest("aws_focus", "second")["refused"]
     land(lake, "three.csv", bill(line(SubAccountId="D")), THIRD)
-    (why,) = billing.ingest("aws_focus", "third")["refused"]
+    (why,) = stages.ingest("aws_focus", "third")["refused"]
     assert "0123 2 sub-accounts are loaded, and the newer delivery has nothing of 2" in why
     assert billed(lake) == {"0123": Decimal("2.5")}
 
     # and however a sub-account is spelled, it is the same; asked for, the month is what came
     land(lake, "four.csv", bill(*(line(SubAccountId=name) for name in "ab")), FOURTH)
-    assert not billing.ingest("aws_focus", "fourth")["refused"]
+    assert not stages.ingest("aws_focus", "fourth")["refused"]
     land(lake, "five.csv", bill(line(SubAccountId="D")), datetime(2026, 10, 24))
-    assert billing.ingest("aws_focus", "fifth")["refused"]
-    assert not billing.ingest("aws_focus", "asked", "2026-10")["refused"]
+    assert stages.ingest("aws_focus", "fifth")["refused"]
+    assert not stages.ingest("aws_focus", "asked", "2026-10")["refused"]
     assert billed(lake) == {"0123": Decimal("1.25")}
 
 
@@ -161,13 +162,13 @@ def test_two_accounts_whose_paths_end_alike_are_two(lake):
     # given a month of two accounts of one number below two paths
     both = [line(BillingAccountId=path) for path in ("/tenants/a/1", "/tenants/b/1")]
     land(lake, "one.csv", bill(*both), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     # then a third one in another export is no second time of them, and none of the two goes unnoticed
     land_export(lake, "2026-10", bill(line(BillingAccountId="/tenants/c/1")))
-    assert not billing.ingest("aws_focus_export", "other")["refused"]
+    assert not stages.ingest("aws_focus_export", "other")["refused"]
     land(lake, "two.csv", bill(both[0]), SECOND)
-    (why,) = billing.ingest("aws_focus", "second")["refused"]
+    (why,) = stages.ingest("aws_focus", "second")["refused"]
     assert "billing account /tenants/b/1 is loaded, and the newer delivery has nothing of it" in why
 
 
@@ -186,7 +187,7 @@ def test_bytes_that_lie_in_two_places_add_their_rows_once(lake):
     body = bill(line())
     lake.land("billing/oci/focus/x/2026/10/20/one.csv", body, FIRST)
     lake.land("billing/oci/focus/copy/2026/10/20/one.csv", body, SECOND)
-    billing.ingest("oci_focus", "first")
+    stages.ingest("oci_focus", "first")
 
     assert billed(lake) == {"0123": Decimal("1.25")}
     found = lake.rows("SELECT state, reason FROM delivery ORDER BY submitted_at")
@@ -200,11 +201,11 @@ def test_what_is_overwritten_with_a_copy_takes_its_rows_back(lake):
     # given two objects of which the second one was wrong
     lake.land("billing/oci/focus/x/2026/10/20/one.csv", bill(line()), FIRST)
     lake.land("billing/oci/focus/x/2026/10/20/two.csv", bill(line(BilledCost="9")), FIRST)
-    billing.ingest("oci_focus", "first")
+    stages.ingest("oci_focus", "first")
 
     # when it is overwritten with what the first one holds
     lake.land("billing/oci/focus/x/2026/10/20/two.csv", bill(line()), SECOND)
-    billing.ingest("oci_focus", "second")
+    stages.ingest("oci_focus", "second")
 
     assert billed(lake) == {"0123": Decimal("1.25")}
     (moved,) = lake.rows("SELECT billed_difference, cause FROM charge_restatement")
@@ -214,13 +215,13 @@ def test_what_is_overwritten_with_a_copy_takes_its_rows_back(lake):
 def test_two_tables_of_one_account_are_not_added(lake):
     # given the standard export, and the detailed one of the same costs
     land_table(lake, "standard", "2026-10-20", ROW)
-    billing.ingest("gcp_billing", "first")
+    stages.ingest("gcp_billing", "first")
     land_table(lake, "resource", "2026-10-20", ROW | {"resource": {"name": "vm"}})
 
     land_table(lake, "standard", "2026-10-21", ROW | {"invoice": {"month": "202611"}, "cost": 7})
 
     # then what touches that month waits, and what does not is published
-    (why,) = billing.ingest("gcp_billing", "second")["refused"]
+    (why,) = stages.ingest("gcp_billing", "second")["refused"]
     assert "2026-10: the month of billing account 01-B lies in two folders" in why
     assert billed(lake) == {"01-B": Decimal("8.25")}
 
@@ -228,7 +229,7 @@ def test_two_tables_of_one_account_are_not_added(lake):
     gone = f"{lake.name}/billing/gcp/json/resource/export_date=2026-10-20"
     for name in ("part.json.gz", "_SUCCESS.json"):
         lake.client.delete_object(Bucket="landing", Key=f"{gone}/{name}")
-    assert not billing.ingest("gcp_billing", "third")["refused"]
+    assert not stages.ingest("gcp_billing", "third")["refused"]
     assert ("2026-10", "seen", "vanished") in states(lake)
     assert billed(lake) == {"01-B": Decimal("8.25")}
 
@@ -237,7 +238,7 @@ def test_a_month_that_breaks_an_expectation_holds_back_no_other(lake, tmp_path, 
     land(lake, "one.csv", bill(line(), line(BillingCurrency="EUR")), FIRST)
     lake.land(NOVEMBER, bill(line(BilledCost="100") | OF_NOVEMBER), FIRST)
 
-    (why,) = billing.ingest("aws_focus", "first")["refused"]
+    (why,) = stages.ingest("aws_focus", "first")["refused"]
     assert "charge" in why and "2026-10" in why and why.endswith("this month stays as it is")
     assert billed(lake) == {"0123": Decimal(100)}
     assert states(lake) == [("2026-10", "complete", "not_valid"), ("2026-11", "loaded", None)]
@@ -249,7 +250,7 @@ def test_a_month_that_breaks_an_expectation_holds_back_no_other(lake, tmp_path, 
         suite = json.loads(file.read_text())
         rules = [one for one in suite["expectations"] if "currency_mixed" not in str(one)]
         file.write_text(json.dumps(suite | {"expectations": rules}))
-    assert not billing.ingest("aws_focus", "second")["refused"]
+    assert not stages.ingest("aws_focus", "second")["refused"]
     assert billed(lake) == {"0123": Decimal("102.5")}
 
 
@@ -257,11 +258,11 @@ def test_two_tables_of_one_account_as_csv_are_not_added(lake):
     # given the standard table, objects of which stand for themselves and lie in folders by their day
     for folder in ("2026/10/20", "day=21", "20261022T0400"):
         lake.land(f"billing/gcp/csv/standard/{folder}/{folder[-2:]}.csv", flat(folder[-2:]), FIRST)
-    assert not billing.ingest("gcp_billing_csv", "first")["refused"]
+    assert not stages.ingest("gcp_billing_csv", "first")["refused"]
 
     # when the detailed one of the same costs lands beside it
     lake.land("billing/gcp/csv/detailed/2026/10/20/part.csv", flat("66"), FIRST)
-    (why,) = billing.ingest("gcp_billing_csv", "second")["refused"]
+    (why,) = stages.ingest("gcp_billing_csv", "second")["refused"]
 
     assert "2026-10: the month of billing account 01-B lies in two folders" in why
     assert billed(lake) == {"01-B": Decimal(20 + 21)}
@@ -287,7 +288,7 @@ def test_the_folders_of_two_months_hold_one_export(lake, folder):
     # given a month that is still charged for in the next one, as every month is
     for cost, day in ((1, FIRST), (2, FIRST.replace(month=11, day=2))):
         land_table(lake, folder.format(day, day), f"{day:%F}", ROW | {"cost": cost})
-    billing.ingest("gcp_billing", "first")
+    stages.ingest("gcp_billing", "first")
 
     assert billed(lake) == {"01-B": Decimal(3)}
 

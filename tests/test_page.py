@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from etl import page
-from etl.page import Bar
+from etl.statement import page
+from etl.statement.page import Bar
 
 HOSTILE = '<script>alert("1")</script>&\'" onload=x'
 

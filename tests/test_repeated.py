@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from etl import repeated
+from etl.billing import repeated
 from tests.models import plain_engine
 
 TEXTS = ["b", None, "", "a", "b", None, "a", "c"]

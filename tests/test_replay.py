@@ -7,11 +7,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from etl import contract, extract, judge, layout, lookup, replay, settings, stages, validate
-from etl.difference import KEPT
+from etl import contract, extract, judge, layout, lookup, settings, stages, validate
 from etl.errors import QualityError, SettingError, SourceError, StaleInput
-from etl.listing import changed
 from etl.release import PROVENANCE, Release
+from etl.replay import replay
+from etl.replay.difference import KEPT
+from etl.replay.listing import changed
 from etl.settings import ROOT
 from etl.store import Store
 from tests.conftest import Lake, decide

@@ -1,6 +1,6 @@
 """The listing of a replay as text: what differs is shown whole, what does not is counted."""
 
-from etl.replay_text import summary, text, verdict
+from etl.replay.text import summary, text, verdict
 
 SIZES = {"rows": 1200, "bytes": 34567, "sha256": ["a"]}
 FOUND = {

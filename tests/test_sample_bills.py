@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from etl import billing, billing_lookup, cli
+from etl import cli
+from etl.billing import lookup, stages
 from sample.bills import STREAMS, bills
 from sample.land import land_objects
 
@@ -24,7 +25,7 @@ def test_both_providers_are_loaded_and_told_by_service_and_against_the_last_deli
         due = [one for one in made if one.delivered_at == moment]
         land_objects(due, "landing", f"{lake.name}/", lake.client)
         for stream in STREAMS:
-            assert set(billing.ingest(stream, f"{stream}-{moment}")["deliveries"].values()) <= {
+            assert set(stages.ingest(stream, f"{stream}-{moment}")["deliveries"].values()) <= {
                 "loaded",
                 "superseded newer_delivery",
             }
@@ -48,5 +49,5 @@ def test_both_providers_are_loaded_and_told_by_service_and_against_the_last_deli
 
 
 def test_a_month_without_a_bill_says_so(lake):
-    assert billing_lookup.statement("2026-01").endswith("No bill of this month is loaded.")
+    assert lookup.statement("2026-01").endswith("No bill of this month is loaded.")
     assert cli.main(["billing", "statement"]) == 1

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from etl import billing, billing_contract, delivery, settled
-from etl.delivery import LOADED, REJECTED, SEEN, SUPERSEDED, Delivery
+from etl.billing import contract as billing_contract
+from etl.billing import delivery, settled, stages
+from etl.billing.delivery import LOADED, REJECTED, SEEN, SUPERSEDED, Delivery
 from etl.settings import ROOT
 from tests import fault_proxy
 from tests.bills import bill, line
@@ -33,7 +34,7 @@ def landed(lake, object_store, monkeypatch) -> Iterator:
 
         def ingest(stream: str, period: str | None = None) -> list[str]:
             before = len(proxy.asked)
-            billing.ingest(stream, f"run-{before}", period)
+            stages.ingest(stream, f"run-{before}", period)
             found = (
                 re.match(r"(?:GET|HEAD) /landing/([^?]+)", one) for one in proxy.asked[before:]
             )

@@ -9,7 +9,8 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
-from etl import billing, layout, lookup, settings
+from etl import layout, lookup, settings
+from etl.billing import stages
 from etl.release import UNSAID, Change, publish
 from etl.store import Store
 from etl.tables import ALL
@@ -66,7 +67,7 @@ def test_a_day_is_built_from_arrivals_of_both_shapes(lake):
 def test_months_of_both_shapes_are_one_table_and_restate(lake):
     # given a month that was published before charges had a column, and one of now
     land(lake, "one.csv", bill(line(x_Own="a")), datetime(2026, 11, 2))
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     published_without(lake, "charge", "x_other_columns")
     november = {
         "BillingPeriodStart": "2026-11-01T00:00:00Z",
@@ -79,7 +80,7 @@ def test_months_of_both_shapes_are_one_table_and_restate(lake):
         bill(line(x_Own="b", BilledCost="3", **november)),
         datetime(2026, 11, 4),
     )
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
     both = "SELECT billed_cost, x_other_columns['x_Own'] AS own FROM charge ORDER BY 1"
 
     assert [tuple(row.values()) for row in lake.rows(both)] == [
@@ -89,7 +90,7 @@ def test_months_of_both_shapes_are_one_table_and_restate(lake):
 
     # and a new delivery of the older month is held against it
     land(lake, "two.csv", bill(line(x_Own="a", BilledCost="2")), datetime(2026, 11, 5))
-    billing.ingest("aws_focus", "third")
+    stages.ingest("aws_focus", "third")
     assert [row["billed_difference"] for row in lake.rows("FROM charge_restatement")] == [
         Decimal("0.75")
     ]

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from etl import lookup, statement
+from etl import lookup
 from etl.settings import ROOT
+from etl.statement import statement
 from tests.conftest import Lake
 from tests.events import DAY, adjust, evening, event, key, lines, void
 

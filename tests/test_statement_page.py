@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from etl import cli, lookup, pages, settings, statement_page
-from etl.page import exact
+from etl import cli, lookup, settings
 from etl.settings import ROOT
-from etl.statement_points import points
+from etl.statement import day_page, pages
+from etl.statement.page import exact
+from etl.statement.points import points
 from etl.store import Store
 from tests import browser
 from tests.events import DAY, evening, event, key, lines
@@ -30,7 +31,7 @@ def text_of(html: str) -> str:
 
 def test_every_quantity_and_every_reason_is_there_as_text(found):
     (stream,) = found["streams"]
-    text = text_of(statement_page.page(found, among_others=True))
+    text = text_of(day_page.page(found, among_others=True))
 
     rows = stream["totals"] + stream["by_tenant"] + stream["usage"]["duplicates"]
     for row in rows:
@@ -48,7 +49,7 @@ def test_every_quantity_and_every_reason_is_there_as_text(found):
 
 
 def test_each_plot_has_a_name_and_a_table_beside_it(found):
-    html = statement_page.page(found, among_others=True)
+    html = day_page.page(found, among_others=True)
     parsed = Parsed(html)
 
     plots = parsed.all("svg")
@@ -75,7 +76,7 @@ def hostile(found: dict, name: str) -> dict:
 
 
 def test_names_that_data_chose_are_shown_as_they_are_and_do_nothing(found):
-    html = statement_page.page(hostile(found, HOSTILE), among_others=True)
+    html = day_page.page(hostile(found, HOSTILE), among_others=True)
     parsed = Parsed(html.replace("<wbr>", ""))
 
     assert parsed.all("script") == []
@@ -84,7 +85,7 @@ def test_names_that_data_chose_are_shown_as_they_are_and_do_nothing(found):
 
 
 def test_marks_that_steer_a_screen_are_shown_as_their_escapes(found):
-    html = statement_page.page(hostile(found, "a\x1b[2J\u202eb"), among_others=True)
+    html = day_page.page(hostile(found, "a\x1b[2J\u202eb"), among_others=True)
 
     assert r"a\x1b[2J\u202eb" in Parsed(html).text
     assert html.count("\x1b") + html.count("\u202e") == 0
@@ -93,7 +94,7 @@ def test_marks_that_steer_a_screen_are_shown_as_their_escapes(found):
 @pytest.mark.parametrize("name", ["build_minutes", HOSTILE * 9, "x" * 300])
 def test_in_a_browser_nothing_sticks_out_fades_or_runs(found, tmp_path, name):
     path, said = tmp_path / "page.html", []
-    path.write_text(statement_page.page(hostile(found, name), among_others=True))
+    path.write_text(day_page.page(hostile(found, name), among_others=True))
 
     with browser.chromium() as program:
         for width, dark in ((browser.NARROW, True), (browser.WIDE, False)):
@@ -117,14 +118,14 @@ def test_what_asks_for_attention_comes_first(found):
     stream["landed"]["quarantined"] = 0
     stream["change"] = stream["change"] | {"kind": "first", "totals": []}
     assert points(found) == []
-    assert "Nothing here asks for attention." in statement_page.page(found, among_others=True)
+    assert "Nothing here asks for attention." in day_page.page(found, among_others=True)
 
     stream["pending"], stream["completeness"]["missing"] = True, 7
     stream["validation"]["usage_event"]["rules"][1] |= {"success": False, "violations": 1}
     stream["usage"] |= {"conflicts": 1, "voids_unmatched": 2}
     stream["landed"]["objects_refused"] = 1
     stream["landed"]["unread"] = [{"raw_object_key": f"o{n}", "reason": "denied"} for n in (1, 2)]
-    text = text_of(statement_page.page(found, among_others=True))
+    text = text_of(day_page.page(found, among_others=True))
     for says in (
         "newer arrivals wait to be built",
         "7 records missing",
@@ -140,7 +141,7 @@ def test_what_asks_for_attention_comes_first(found):
 def test_a_day_without_anything_has_a_page():
     empty = {"usage_date": "2020-01-01", "release": 0, "release_sha256": "", "streams": []}
 
-    text = text_of(statement_page.page(empty | {"released_at": None}, among_others=False))
+    text = text_of(day_page.page(empty | {"released_at": None}, among_others=False))
 
     assert "Nothing is published yet." in text
     assert "All days" not in text

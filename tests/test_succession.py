@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from etl import absence, billing, billing_contract, cli, succession
-from etl.delivery import SUPERSEDED, Delivery
+from etl import cli
+from etl.billing import absence, stages, succession
+from etl.billing import contract as billing_contract
+from etl.billing.delivery import SUPERSEDED, Delivery
 from etl.errors import ContractError, SourceError, StaleInput
 from etl.settings import ROOT
 from tests.bills import bill, land, line
@@ -68,13 +70,13 @@ def two_months(lake, contracts) -> None:
     contracts(**{NEW: OLD})
     land(lake, "one.csv", bill(line(), line(BillingAccountId="0999")), FIRST)
     lake.land(NOVEMBER, bill(line(BilledCost="100") | OF_NOVEMBER), FIRST)
-    billing.ingest(OLD, "old")
+    stages.ingest(OLD, "old")
 
 
 def test_a_month_does_not_go_over_by_half(lake, two_months):
     # when the new one delivers the first of them with one account only, then it stays as it is
     land_export(lake, "2026-10", bill(line()), FIRST)
-    (why,) = billing.ingest(NEW, "lost")["refused"]
+    (why,) = stages.ingest(NEW, "lost")["refused"]
     assert "0999 is loaded, and the newer delivery has nothing of it" in why
     assert set(billed(lake)) == {(OLD, "2026-10"), (OLD, "2026-11")}
 
@@ -83,7 +85,7 @@ def test_a_month_does_not_go_over_by_half(lake, two_months):
     land_export(
         lake, "2026-10", bill(line(**early), line(**early, BillingAccountId="0999")), SECOND
     )
-    assert not billing.ingest(NEW, "early")["refused"]
+    assert not stages.ingest(NEW, "early")["refused"]
     assert states(lake, NEW)[-1] == ("2026-10", "rejected", "partial_month")
     assert set(billed(lake)) == {(OLD, "2026-10"), (OLD, "2026-11")}
 
@@ -91,9 +93,9 @@ def test_a_month_does_not_go_over_by_half(lake, two_months):
     late = {"ChargePeriodStart": "2026-10-15T00:00:00Z", "ChargePeriodEnd": "2026-10-16T00:00:00Z"}
     body = bill(line(**late), line(**late, BillingAccountId="0999"))
     land_export(lake, "2026-10", body, SECOND + timedelta(hours=1))
-    (why,) = billing.ingest(NEW, "late")["refused"]
+    (why,) = stages.ingest(NEW, "late")["refused"]
     assert "begins on 2026-10-15, and what it would take over on 2026-10-02" in why
-    assert not billing.ingest(NEW, "asked", "2026-10")["refused"]
+    assert not stages.ingest(NEW, "asked", "2026-10")["refused"]
     assert set(billed(lake)) == {(NEW, "2026-10"), (OLD, "2026-11")}
 
 
@@ -101,7 +103,7 @@ def test_a_month_goes_over_whole_and_says_what_moved_and_never_back(lake, two_mo
     # when the new one delivers all of it, and a line costs more
     body = bill(line(BilledCost="3"), line(BillingAccountId="0999"))
     land_export(lake, "2026-10", body, CLOSED)
-    release = billing.ingest(NEW, "over")["release"]
+    release = stages.ingest(NEW, "over")["release"]
 
     # then one release has the month under the new contract and nothing of it under the old one
     expected = {(NEW, "2026-10"): Decimal("4.25"), (OLD, "2026-11"): Decimal(100)}
@@ -118,7 +120,7 @@ def test_a_month_goes_over_whole_and_says_what_moved_and_never_back(lake, two_mo
 
     # and neither lane moves it again: not by a rerun, and not by what the old export still delivers
     for stream in (NEW, OLD):
-        billing.ingest(stream, f"again-{stream}")
+        stages.ingest(stream, f"again-{stream}")
         assert lake.release().number == release
     land(lake, "late.csv", bill(line(BilledCost="9")), datetime(2026, 10, 23))
     assert cli.main(["billing", "ingest", OLD]) == 0
@@ -133,20 +135,20 @@ def validated_side_by_side(lake) -> None:
     land(lake, "one.csv", bill(line()), FIRST)
     land_export(lake, "2026-10", bill(line(BilledCost="3")), FIRST)
     for stream in (OLD, NEW):
-        billing.deliver(stream, "both")
-        billing.load(stream, "both", 0)
-        billing.settle(stream, "both")
-        billing.validate(stream, "both")
+        stages.deliver(stream, "both")
+        stages.load(stream, "both", 0)
+        stages.settle(stream, "both")
+        stages.validate(stream, "both")
 
 
 def test_of_two_lanes_that_run_at_once_one_loses_and_the_month_counts_once(lake, contracts):
     contracts(**{NEW: OLD})
     validated_side_by_side(lake)
 
-    billing.publish(NEW, "both")
+    stages.publish(NEW, "both")
     with pytest.raises(StaleInput, match="holds an account of aws_focus in the same month"):
-        billing.publish(OLD, "both")
-    billing.ingest(OLD, "both")
+        stages.publish(OLD, "both")
+    stages.ingest(OLD, "both")
 
     assert billed(lake) == {(NEW, "2026-10"): Decimal(3)}
     assert states(lake, OLD) == [("2026-10", "superseded", "taken_over")]
@@ -155,10 +157,10 @@ def test_of_two_lanes_that_run_at_once_one_loses_and_the_month_counts_once(lake,
 def test_two_contracts_that_know_nothing_of_each_other_do_not_both_publish_an_account(lake):
     validated_side_by_side(lake)
 
-    billing.publish(OLD, "both")
+    stages.publish(OLD, "both")
     with pytest.raises(StaleInput):
-        billing.publish(NEW, "both")
-    assert billing.ingest(NEW, "both")["refused"]
+        stages.publish(NEW, "both")
+    assert stages.ingest(NEW, "both")["refused"]
     assert billed(lake) == {(OLD, "2026-10"): Decimal("1.25")}
 
 
@@ -168,15 +170,15 @@ def test_a_month_that_waits_goes_over_once_the_line_behind_its_contract_reaches_
     # given a restated month of an export, and the third one of a line in which it is not named yet
     contracts(**{NEW: "aws_cur2"})
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.ingest(OLD, "one")
+    stages.ingest(OLD, "one")
     land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
-    billing.ingest(OLD, "two")
+    stages.ingest(OLD, "two")
     land_export(lake, "2026-10", bill(line(BilledCost="3")), CLOSED)
-    assert billing.ingest(NEW, "refused")["refused"]
+    assert stages.ingest(NEW, "refused")["refused"]
 
     # when the second one is told to take over from it
     contracts(**{NEW: "aws_cur2", "aws_cur2": OLD})
-    assert not billing.ingest(NEW, "over")["refused"]
+    assert not stages.ingest(NEW, "over")["refused"]
 
     # then the third one has the month, and what had moved before is not what moved last
     assert billed(lake) == {(NEW, "2026-10"): Decimal(3)}
@@ -192,13 +194,13 @@ def test_a_real_month_of_the_legacy_report_goes_over_to_cur_2(lake, contracts):
     contracts(aws_cur2="aws_cur")
     truth = json.loads((CUR2 / "control-totals.json").read_text())["delivery-1"]
     land_legacy(lake, 1)
-    billing.ingest("aws_cur", "legacy")
+    stages.ingest("aws_cur", "legacy")
     total = Decimal(truth["line_item_unblended_cost"])
     assert billed(lake) == {("aws_cur", "2023-11"): total}
 
     # when CUR 2.0 delivers it
     land_cur2(lake, 1)
-    billing.ingest("aws_cur2", "first")
+    stages.ingest("aws_cur2", "first")
 
     # then it holds the month to the last digit, and no cost of any day has moved
     assert billed(lake) == {("aws_cur2", "2023-11"): total}
@@ -215,9 +217,9 @@ def test_a_real_month_of_the_legacy_report_goes_over_to_cur_2(lake, contracts):
 
     # and the next delivery of either goes where it belongs
     land_cur2(lake, 3)
-    billing.ingest("aws_cur2", "third")
+    stages.ingest("aws_cur2", "third")
     land_legacy(lake, 3)
-    billing.ingest("aws_cur", "again")
+    stages.ingest("aws_cur", "again")
     assert states(lake, "aws_cur")[-1] == ("2023-11", "superseded", "taken_over")
     assert set(billed(lake)) == {("aws_cur2", "2023-11")}
 
@@ -295,9 +297,9 @@ def test_a_wrong_contract_stops_its_own_lane_and_no_other(lake, contracts):
     # given a month that the new contract took over, a second one, and a contract that is wrong since
     folder = contracts(**{NEW: OLD})
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.ingest(OLD, "old")
+    stages.ingest(OLD, "old")
     land_export(lake, "2026-10", bill(line()), FIRST)
-    billing.ingest(NEW, "new")
+    stages.ingest(NEW, "new")
     land(lake, "two.csv", bill(line(BilledCost="9")), SECOND)
     lake.land(NOVEMBER, bill(line(BilledCost="100") | OF_NOVEMBER), SECOND)
     (file,) = (folder / "billing" / NEW).glob("*.yaml")
@@ -306,30 +308,30 @@ def test_a_wrong_contract_stops_its_own_lane_and_no_other(lake, contracts):
 
     # then only its own lane stops, and what it holds is not counted twice meanwhile
     with pytest.raises(ContractError, match=NEW):
-        billing.ingest(NEW, "wrong")
-    (why,) = billing.ingest(OLD, "beside")["refused"]
+        stages.ingest(NEW, "wrong")
+    (why,) = stages.ingest(OLD, "beside")["refused"]
     assert f"loaded by the contract {NEW} already" in why
     assert set(billed(lake)) == {(NEW, "2026-10"), (OLD, "2026-11")}
     with pytest.raises(
         SourceError, match=f"{OLD} 2026-10: (?s:.*)/{NEW}/1.0.0.yaml: cannot be read"
     ):
-        billing.alarm()
-    assert billing.overdue("gcp_focus") == []
+        stages.alarm()
+    assert stages.overdue("gcp_focus") == []
 
     # and once it is mended nothing waits
     file.write_text(good)
-    assert not billing.ingest(OLD, "mended")["refused"]
+    assert not stages.ingest(OLD, "mended")["refused"]
     assert states(lake, OLD)[1] == ("2026-10", "superseded", "taken_over")
 
 
 def test_a_contract_goes_on_where_the_one_that_it_took_over_from_is_wrong(lake, contracts):
     folder = contracts(**{NEW: OLD})
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.ingest(OLD, "old")
+    stages.ingest(OLD, "old")
     (file,) = (folder / "billing" / OLD).glob("*.yaml")
     file.write_text("id: [")
 
     land_export(lake, "2026-10", bill(line()), FIRST)
-    billing.ingest(NEW, "new")
+    stages.ingest(NEW, "new")
 
     assert set(billed(lake)) == {(NEW, "2026-10")}

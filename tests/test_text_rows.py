@@ -2,9 +2,9 @@
 
 import pytest
 
-from etl import text_rows
-from etl.billing_contract import BillingReader
-from etl.delivery import Refused
+from etl.billing import text_rows
+from etl.billing.contract import BillingReader
+from etl.billing.delivery import Refused
 
 KIB = 1 << 10
 READER = BillingReader(format="csv", max_line_bytes=64 * KIB)

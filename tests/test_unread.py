@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from etl import cli, contract, extract, lookup, manifest, mapping, replay, settings, sql, stages
+from etl import cli, contract, extract, lookup, manifest, mapping, settings, sql, stages
 from etl.errors import Denied, SourceError, StoreUnavailable
 from etl.layout import CONTRACTS
+from etl.replay import replay
 from etl.settings import ROOT
 from etl.store import Store
 from etl.unread import Unread

@@ -2,8 +2,9 @@
 
 import pytest
 
-from etl import billing_contract, settings, sql, validate
-from etl.charge_tables import CHARGE, CHARGE_DAILY
+from etl import settings, sql, validate
+from etl.billing import contract as billing_contract
+from etl.billing.tables import CHARGE, CHARGE_DAILY
 from etl.columns import Table
 from etl.settings import ROOT
 from tests.conftest import Lake

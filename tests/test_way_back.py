@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from etl import billing, cli
+from etl import cli
+from etl.billing import stages
 from etl.errors import SourceError
 from tests.bills import FOLDER, bill, land, line
 from tests.test_billing import billed, states
@@ -23,7 +24,7 @@ def withdraw(lake, name: str) -> None:
 
 def expect_nothing_new(lake) -> None:
     release = lake.release()
-    billing.ingest("aws_focus", "idle")
+    stages.ingest("aws_focus", "idle")
     assert lake.release() == release
 
 
@@ -37,7 +38,7 @@ def test_of_deliveries_that_came_at_once_the_newest_good_one_is_loaded(lake, bod
     land(lake, "three.csv", body, THIRD)
     land(lake, "four.csv", body + b"\n", FOURTH)
 
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     assert billed(lake) == {"USD": Decimal("3")}
     assert states(lake) == {
@@ -53,7 +54,7 @@ def test_an_empty_month_is_loaded_where_nothing_better_came(lake):
     land(lake, "one.csv", bill(line(BilledCost="much")), FIRST)
     land(lake, "two.csv", bill(), SECOND)
 
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
 
     assert states(lake)["two.csv"] == ("loaded", None)
 
@@ -61,11 +62,11 @@ def test_an_empty_month_is_loaded_where_nothing_better_came(lake):
 def test_while_the_newest_waits_the_one_before_it_stands(lake):
     # given a loaded month, a newer delivery of it, and one after that in which an account is missing
     land(lake, "one.csv", bill(line(), OTHER), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land(lake, "two.csv", bill(line(BilledCost="3"), OTHER), SECOND)
     land(lake, "three.csv", bill(line(BilledCost="5")), THIRD)
     for run in ("refused", "older", "again"):
-        billing.ingest("aws_focus", run)
+        stages.ingest("aws_focus", run)
 
     # then the one in the middle counts, and nothing moves any more
     assert billed(lake) == {"USD": Decimal("4.25")}
@@ -77,19 +78,19 @@ def test_while_the_newest_waits_the_one_before_it_stands(lake):
     expect_nothing_new(lake)
 
     # and where somebody says that it is right, the newest does
-    billing.ingest("aws_focus", "asked", "2026-10")
+    stages.ingest("aws_focus", "asked", "2026-10")
     assert billed(lake) == {"USD": Decimal("5")}
 
 
 def test_what_waits_and_is_withdrawn_leaves_the_month_to_the_one_before_it(lake):
     land(lake, "one.csv", bill(line(), OTHER), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land(lake, "two.csv", bill(line(BilledCost="3"), OTHER), SECOND)
     land(lake, "three.csv", bill(line(BilledCost="5")), THIRD)
-    billing.ingest("aws_focus", "refused")
+    stages.ingest("aws_focus", "refused")
 
     withdraw(lake, "three.csv")
-    billing.ingest("aws_focus", "withdrawn")
+    stages.ingest("aws_focus", "withdrawn")
 
     assert states(lake)["three.csv"] == ("seen", "vanished")
     assert billed(lake) == {"USD": Decimal("4.25")}
@@ -101,11 +102,11 @@ def test_a_month_goes_back_from_what_was_released_and_withdrawn_only_where_it_is
 ):
     # given a released month whose delivery, the longer one, is withdrawn
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     days = {"ChargePeriodStart": "2026-10-09T00:00:00Z", "ChargePeriodEnd": "2026-10-10T00:00:00Z"}
     later = line(BilledCost="3", **days)
     land(lake, "two.csv", bill(later), SECOND)
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
     withdraw(lake, "two.csv")
 
     # then it stays, and somebody is told, each time
@@ -113,7 +114,7 @@ def test_a_month_goes_back_from_what_was_released_and_withdrawn_only_where_it_is
         assert cli.main(["billing", "ingest", "aws_focus"]) == 1
         assert "no longer lies in landing" in capsys.readouterr().err
     with pytest.raises(SourceError, match=r"2026-10.* was withdrawn, ask for the month by name"):
-        billing.alarm()
+        stages.alarm()
     assert billed(lake) == {"USD": Decimal("3")}
 
     # when it is asked for, then the older one counts, and the difference is written down
@@ -126,30 +127,30 @@ def test_a_month_goes_back_from_what_was_released_and_withdrawn_only_where_it_is
 
     # and where the newer one is delivered after all, it counts again
     land(lake, "two.csv", bill(later), SECOND)
-    billing.ingest("aws_focus", "back")
+    stages.ingest("aws_focus", "back")
     assert billed(lake) == {"USD": Decimal("3")}
     expect_nothing_new(lake)
 
 
 def test_what_waits_is_told_no_more_once_a_newer_one_is_good(lake):
     land(lake, "one.csv", bill(line(ChargePeriodEnd="2026-10-01")), FIRST)
-    assert billing.ingest("aws_focus", "refused")["refused"]
+    assert stages.ingest("aws_focus", "refused")["refused"]
 
     land(lake, "two.csv", bill(line()), SECOND)
 
-    assert not billing.ingest("aws_focus", "good")["refused"]
+    assert not stages.ingest("aws_focus", "good")["refused"]
     assert states(lake)["one.csv"] == ("superseded", "newer_delivery")
     expect_nothing_new(lake)
 
 
 def test_what_is_older_than_the_same_month_once_more_does_not_count(lake):
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land(lake, "three.csv", bill(line()), THIRD)
-    billing.ingest("aws_focus", "again")
+    stages.ingest("aws_focus", "again")
 
     land(lake, "two.csv", bill(line(BilledCost="9")), SECOND)
-    billing.ingest("aws_focus", "late")
+    stages.ingest("aws_focus", "late")
 
     assert billed(lake) == {"USD": Decimal("1.25")}
     assert states(lake)["two.csv"] == ("superseded", "older_than_loaded")
@@ -161,29 +162,29 @@ def test_two_months_of_one_run_of_an_export_are_two_deliveries(lake, months):
     of_month = {"2026-10": {}, "2026-11": OF_NOVEMBER}
     for at, month in ((FIRST, months[0]), (SECOND, months[1])):
         land_export(lake, month, bill(line(**of_month[month])), at, "run")
-        billing.ingest("aws_focus_export", f"one by one {at:%d}")
+        stages.ingest("aws_focus_export", f"one by one {at:%d}")
     land_export(lake, "2026-10", bill(line(BilledCost="3")), THIRD, "next")
     land_export(lake, "2026-11", bill(line(BilledCost="5", **OF_NOVEMBER)), THIRD, "next")
-    billing.ingest("aws_focus_export", "together")
-    billing.ingest("aws_focus_export", "asked", "2026-11")
+    stages.ingest("aws_focus_export", "together")
+    stages.ingest("aws_focus_export", "asked", "2026-11")
 
     assert billed(lake) == {"USD": Decimal("8")}
     release = lake.release()
-    billing.ingest("aws_focus_export", "idle")
+    stages.ingest("aws_focus_export", "idle")
     assert lake.release() == release
 
 
 def test_what_was_withdrawn_and_comes_back_waits_for_nobody(lake):
     land(lake, "one.csv", bill(line()), FIRST)
-    billing.ingest("aws_focus", "first")
+    stages.ingest("aws_focus", "first")
     land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
-    billing.ingest("aws_focus", "second")
+    stages.ingest("aws_focus", "second")
     withdraw(lake, "two.csv")
-    billing.ingest("aws_focus", "withdrawn")
+    stages.ingest("aws_focus", "withdrawn")
     assert states(lake)["one.csv"] == ("complete", "newer_withdrawn")
 
     land(lake, "two.csv", bill(line(BilledCost="3")), SECOND)
-    billing.ingest("aws_focus", "back")
+    stages.ingest("aws_focus", "back")
 
     assert states(lake) == {
         "one.csv": ("superseded", "older_than_loaded"),

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from etl import layout, settings
 from etl.errors import UsageError
-from etl.page import document, tag
+from etl.statement.page import document, tag
 
 PREFIX = "/statements"
 HEADERS = {

@@ -1,0 +1,135 @@
+"""usage-export billing …: deliveries of bills, from a shell."""
+
+import argparse
+from collections.abc import Callable
+from decimal import Decimal, localcontext
+
+from etl import cli_dates
+from etl.errors import SettingError
+from etl.statement.page import exact
+from etl.tally import DIGITS
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add `billing` and its own commands."""
+    says = "read what providers billed, and what became of each delivery"
+    billing = commands.add_parser("billing", help=says, description=says)
+    own = billing.add_subparsers(required=True, metavar="command")
+
+    ingest = _command(own, "ingest", _ingest, "load the newest complete deliveries of a contract")
+    ingest.add_argument("stream", metavar="contract")
+    ingest.add_argument(
+        "--period", type=cli_dates.month, help="only this month, YYYY-MM, and load it again"
+    )
+
+    listed = _command(own, "deliveries", _deliveries, "every delivery and what became of it")
+    listed.add_argument("stream", metavar="contract", nargs="?", help="default: all")
+
+    told = _command(own, "statement", _statement, "a month of every provider, by service")
+    told.add_argument("--period", type=cli_dates.month, help="default: the newest one with a bill")
+
+    diff = _command(own, "diff", _diff, "what moved in a month between two releases")
+    diff.add_argument("provider")
+    diff.add_argument("period", type=cli_dates.month, help="YYYY-MM")
+    diff.add_argument("--from", dest="first", type=int, required=True, help="release")
+    diff.add_argument("--to", dest="last", type=int, help="release, default: the current one")
+
+
+def _command(
+    commands: argparse._SubParsersAction, name: str, run: Command, says: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=says, description=says)
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _ingest(options: argparse.Namespace) -> int:
+    from etl.billing import stages
+
+    done = stages.ingest(options.stream, f"cli-billing-{options.stream}", options.period)
+    for delivery, outcome in done["deliveries"].items():
+        why = done["details"].get(delivery)
+        print(f"{options.stream}: {delivery}: {outcome}{f' ({why})' if why else ''}")
+    for period, sums in done["sums"].items():
+        listed = ", ".join(f"{name} {value}" for name, value in sums.items())
+        print(f"{options.stream} {period}: {listed}")
+    if not done["deliveries"]:
+        print(f"{options.stream}: nothing new")
+    print(f"release {done['release']}")
+    if done["refused"]:
+        raise SettingError("\n".join(done["refused"]))
+    return 0
+
+
+def _others(row: dict) -> str:
+    """Costs that moved otherwise than the billed one."""
+    moved = {name: row[f"{name}_difference"] for name in ("effective", "list", "contracted")}
+    other = {name: by for name, by in moved.items() if by not in (0, row["billed_difference"])}
+    return "".join(f", {name} {_moved(by)}" for name, by in other.items())
+
+
+def _deliveries(options: argparse.Namespace) -> int:
+    from etl.billing import lookup
+
+    streams = [options.stream] if options.stream else lookup.streams()
+    for stream in streams:
+        for one in lookup.deliveries(stream):
+            why = f" ({one.reason}: {one.detail})" if one.reason else ""
+            rows = "" if one.rows is None else f", {one.rows:,} rows"
+            print(
+                f"{stream} {one.billing_period} {one.submitted_at:%Y-%m-%d %H:%M} "
+                f"{one.delivery_id}: {one.state}{why}{rows}, {one.objects} objects, {one.bytes:,} bytes"
+            )
+            if one.unknown_columns:
+                print(f"  columns that the contract does not name: {one.unknown_columns}")
+    return 0
+
+
+def _statement(options: argparse.Namespace) -> int:
+    from etl.billing import lookup
+
+    print(lookup.statement(options.period or lookup.newest_period()))
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from etl.billing import lookup
+
+    if options.last is not None and options.last < options.first:
+        raise SettingError(f"--to {options.last} lies before --from {options.first}")
+    moved = lookup.diff(options.provider, options.period, options.first, options.last)
+    for row in moved:
+        print(
+            f"{row['charge_date']} {row['billing_account_id']} {row['sub_account_id'] or '-'} "
+            f"{row['service_name']}: {_amount(row['old_billed_cost'])} -> "
+            f"{_amount(row['new_billed_cost'])} {row['billing_currency']} "
+            f"({_moved(row['billed_difference'])}), {_lines(row)}{_others(row)}"
+        )
+    totals: dict[str, Decimal] = {}
+    with localcontext(prec=DIGITS):
+        for row in moved:
+            currency = row["billing_currency"]
+            totals[currency] = totals.get(currency, Decimal(0)) + row["billed_difference"]
+    for currency, total in sorted(totals.items()):
+        print(f"together {_moved(total)} {currency}")
+    if not moved:
+        print(f"{options.provider} {options.period}: nothing moved")
+    return 0
+
+
+def _moved(amount: Decimal) -> str:
+    return f"{'+' if amount >= 0 else ''}{_amount(amount)}"
+
+
+def _amount(amount: Decimal) -> str:
+    return exact(f"{amount:f}")
+
+
+def _lines(row: dict) -> str:
+    """Of a bill whose lines have no key, none counts as changed: see sql/charge/charge_restatement.sql."""
+    added, removed, changed = (row[f"rows_{what}"] for what in ("added", "removed", "changed"))
+    if not (added or removed or changed):
+        return "as many lines as before"
+    return f"{added:,} lines added, {removed:,} removed, {changed:,} changed"

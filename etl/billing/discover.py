@@ -1,0 +1,248 @@
+"""Landing -> the deliveries that lie there, each judged by its provider's rule: complete or not, and why.
+
+Nothing is read but manifests. A manifest's files are those it names, never those of its folder. Of what the ledger
+has settled and a listing shows unchanged nothing is read at all.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from etl.billing import settled, stated
+from etl.billing.contract import BillingContract
+from etl.billing.delivery import COMPLETE, REJECTED, SEEN, Delivery, Refused, age
+from etl.billing.settled import Found, Settled
+from etl.errors import SourceError
+from etl.store import Pinned, Store
+
+HEADS_AT_ONCE = 8
+Told = dict[str, tuple[str, datetime]]  # key -> (ETag, last modified)
+
+
+@dataclass(frozen=True)
+class Lying:
+    """What lies in landing: every delivery by its id, and those that are not settled, oldest first."""
+
+    there: frozenset[str]
+    found: list[Delivery]
+
+
+def discover(
+    landing: Store,
+    contract: BillingContract,
+    known: Sequence[Delivery],
+    now: datetime,
+    again: bool = False,
+) -> Lying:
+    """Deliveries of a contract, and which of them `known` has not settled, or all `again`; their objects are pinned
+    where they are complete."""
+    where, pattern = contract.discovery, contract.discovery.regex
+    listed = sorted(_listed(landing, where.head).items())
+    told = {key: one for key, one in listed if pattern.fullmatch(key)}
+    done = settled.settled(contract, () if again else known)
+    if where.manifest:
+        found = [_by_manifest(landing, contract, done, key, *one) for key, one in told.items()]
+    elif where.marker:
+        found = _by_folder(landing, contract, done, told)
+    else:
+        found = [_by_object(landing, contract, done, key, told, now) for key in told]
+    by_id = settled.by_id(found, known)
+    return Lying(frozenset(by_id), sorted((one for one in by_id.values() if one), key=age))
+
+
+def _listed(landing: Store, head: str) -> Told:
+    """Keys below a literal start of a path, however the folders after the first are spelled: a provider may
+    write AWS/ one day and aws/ the next."""
+    first, *others = head.split("/")[:-1] or [""]
+    places = [f"{first}/" if first else ""]
+    for name in others:
+        below = (folder for place in places for folder in landing.folders(place))
+        places = [one for one in below if one.split("/")[-2].lower() == name.lower()]
+    found = (one for place in places for one in landing.aged(place).items())
+    return {key: (etag, modified_at) for key, (modified_at, _, etag) in found}
+
+
+def _by_manifest(
+    landing: Store,
+    contract: BillingContract,
+    done: Settled,
+    key: str,
+    etag: str,
+    landed_at: datetime,
+) -> Found:
+    if before := done.by_manifest(key, etag, landed_at):
+        return before.delivery_id, None
+    found = _read_manifest(landing, contract, key)
+    return found.delivery_id, replace(found, landed_at=landed_at)
+
+
+def _read_manifest(landing: Store, contract: BillingContract, key: str) -> Delivery:
+    pinned = landing.pin(key)
+    body = landing.read(key)
+    found = Delivery(
+        contract.stream,
+        contract.provider,
+        _period_of_path(contract, key) or pinned.delivered_at.strftime("%Y-%m"),
+        f"{key}@{pinned.etag}",
+        COMPLETE,
+        pinned.delivered_at,
+        schema_version=contract.version,
+        manifest_key=key,
+        manifest_etag=pinned.etag,
+    )
+    try:
+        document = json.loads(body.data if body else b"")
+        return _stated(landing, contract, document, found)
+    except Refused as problem:
+        return found.at(problem.state, problem.reason, problem.detail)
+    except (ValueError, RecursionError) as error:
+        return found.at(REJECTED, "manifest_not_readable", str(error)[:200])
+
+
+def _stated(landing: Store, contract: BillingContract, document: Any, found: Delivery) -> Delivery:
+    """What a manifest says of its delivery, checked against what lies in landing."""
+    keys = contract.discovery.manifest
+    assert keys is not None
+    values: dict[str, Any] = {
+        "delivery_id": str(stated.get(document, keys.id) or found.delivery_id),
+        "billing_period": stated.period(stated.get(document, keys.period_start))
+        or found.billing_period,
+        "submitted_at": stated.moment(stated.get(document, keys.submitted)) or found.submitted_at,
+        "rows_stated": stated.count(stated.get(document, keys.total_rows)),
+    }
+    found = replace(found, **values)
+    try:
+        _refuse_scope(contract, document)
+        entries = stated.get(document, keys.objects)
+        if not isinstance(entries, list):
+            raise Refused("manifest_not_readable", f"{keys.objects} is no list")
+        parts = _parts(landing, contract, entries)
+    except Refused as problem:
+        return found.at(problem.state, problem.reason, problem.detail)
+    size = sum(one.size_bytes for one in parts)
+    return replace(found, parts=parts, objects=len(parts), bytes=size)
+
+
+def _refuse_scope(contract: BillingContract, document: Any) -> None:
+    """Part of a month, or another version of the data set, never stands for the month."""
+    keys, wanted = contract.discovery.manifest, contract.discovery.dataset_version
+    assert keys is not None
+    version = stated.get(document, keys.dataset_version)
+    if wanted and version != wanted:
+        raise Refused("dataset_version", f"{version}, the contract reads {wanted}")
+    dataset = stated.get(document, keys.dataset)
+    if keys.dataset and dataset != contract.dataset:
+        raise Refused("foreign_dataset", f"{dataset}, the contract reads {contract.dataset}")
+    start = stated.moment(stated.get(document, keys.period_start))
+    if start and start.day != 1:
+        raise Refused("partial_month", f"begins on {start.date()}")
+    end = stated.moment(stated.get(document, keys.period_end))
+    if start and end and (end - start) > timedelta(days=32):
+        raise Refused("several_months", f"{start.date()} to {end.date()}")
+
+
+def _parts(landing: Store, contract: BillingContract, entries: list) -> tuple[Pinned, ...]:
+    keys = contract.discovery.manifest
+    assert keys is not None
+    names = [str(stated.get(one, keys.name) if keys.name else one) for one in entries]
+    if len(set(names)) < len(names):
+        raise Refused("repeated_object", "the manifest names an object twice")
+    found = _pin(landing, (_key(contract, name) for name in names))
+    for entry, pinned in zip(entries, found, strict=True):
+        size = stated.count(stated.get(entry, keys.bytes))
+        if size is not None and size != pinned.size_bytes:
+            detail = f"{pinned.key} has {pinned.size_bytes} bytes, the manifest says {size}"
+            raise Refused("object_size", detail, SEEN)
+    return tuple(found)
+
+
+def _key(contract: BillingContract, name: str) -> str:
+    """Landing key of what a manifest calls s3://bucket/key, or key."""
+    if name.startswith("s3://"):
+        bucket, _, name = name.removeprefix("s3://").partition("/")
+        if contract.discovery.bucket and bucket != contract.discovery.bucket:
+            raise Refused("foreign_bucket", bucket)
+    return contract.discovery.prefix + name
+
+
+def _pin(landing: Store, keys: Iterable[str]) -> list[Pinned]:
+    try:
+        with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
+            return list(pool.map(landing.pin, keys))
+    except SourceError as error:  # the object that a manifest names is not there yet
+        raise Refused("object_missing", str(error), SEEN) from error
+
+
+def _by_folder(landing: Store, contract: BillingContract, done: Settled, told: Told) -> list[Found]:
+    """One delivery a folder, complete once its marker lies beside the objects."""
+    marker = contract.discovery.marker
+    folders: dict[str, list[str]] = {}
+    for key in told:
+        if not key.endswith(f"/{marker}"):
+            folders.setdefault(key.rpartition("/")[0], []).append(key)
+    found: list[Found] = []
+    for folder, names in sorted(folders.items()):
+        if before := _unchanged(done, folder, names, told):
+            found.append((before.delivery_id, None))
+            continue
+        one = _standing_for_itself(contract, folder, tuple(_pin(landing, names)))
+        one = replace(one, landed_at=_landed_at(names, told))
+        complete = landing.exists(f"{folder}/{marker}")
+        one = one if complete else one.at(SEEN, "no_marker", f"{folder}/{marker}")
+        found.append((one.delivery_id, one))
+    return found
+
+
+def _by_object(
+    landing: Store, contract: BillingContract, done: Settled, key: str, told: Told, now: datetime
+) -> Found:
+    """An object that stands for itself; complete once it has not changed for a while."""
+    if before := _unchanged(done, key, [key], told):
+        return before.delivery_id, None
+    pinned = landing.pin(key)
+    one = replace(_standing_for_itself(contract, key, (pinned,)), landed_at=told[key][1])
+    stable = pinned.delivered_at + timedelta(minutes=contract.discovery.stable_minutes)
+    return one.delivery_id, one if now >= stable else one.at(SEEN, "not_stable", f"until {stable}")
+
+
+def _unchanged(done: Settled, place: str, keys: Sequence[str], told: Told) -> Delivery | None:
+    delivery_id = _id(place, ((key, told[key][0]) for key in keys))
+    return done.by_objects(delivery_id, _landed_at(keys, told))
+
+
+def _landed_at(keys: Sequence[str], told: Told) -> datetime:
+    return max(told[key][1] for key in keys)
+
+
+def _standing_for_itself(
+    contract: BillingContract, place: str, parts: tuple[Pinned, ...]
+) -> Delivery:
+    arrived = max(one.delivered_at for one in parts)
+    return Delivery(
+        contract.stream,
+        contract.provider,
+        _period_of_path(contract, parts[0].key) or arrived.strftime("%Y-%m"),
+        _id(place, ((one.key, one.etag) for one in parts)),
+        COMPLETE,
+        arrived,
+        schema_version=contract.version,
+        objects=len(parts),
+        bytes=sum(one.size_bytes for one in parts),
+        parts=parts,
+    )
+
+
+def _id(place: str, versions: Iterable[tuple[str, str]]) -> str:
+    """Of a place and what lies there, key and ETag of each object."""
+    text = "\n".join(f"{key} {etag}" for key, etag in versions)
+    return f"{place}@{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _period_of_path(contract: BillingContract, key: str) -> str | None:
+    match = contract.discovery.regex.fullmatch(key)
+    groups = match.groupdict() if match else {}
+    return f"{groups['yyyy']}-{groups['MM']}" if {"yyyy", "MM"} <= groups.keys() else None

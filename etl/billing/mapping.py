@@ -1,0 +1,151 @@
+"""A billing contract as SQL: rows as delivered -> typed columns -> the contract's own SELECT -> charges.
+
+One pass of the engine, planned once for all rows of the same columns: nothing is kept between text and charges. A
+row that has a value which cannot be read has a `row_problem`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from etl import sql
+from etl.billing import typed
+from etl.billing.aliases import Columns
+from etl.billing.contract import BillingContract
+from etl.billing.tables import CHARGE
+from etl.billing.text_rows import ROW
+from etl.billing.typed import CONTROLLED, Bound
+from etl.errors import ContractError
+from etl.settings import ROOT
+
+CATEGORIES = ROOT / "contracts" / "billing" / "service_category.csv"
+CONTROL = {"x_source_cost", "x_charge_type", "x_changes"}
+LINEAGE = {
+    *("x_object_key", "x_row", "x_provider", "x_billing_period", "x_stream"),
+    *("x_schema_version", "x_delivery"),
+}
+BY_DEFAULT = {"service_provider_name": "provider_name", "host_provider_name": "publisher_name"}
+GIVEN = {c.name: CHARGE.sql_columns[c.name] for c in CHARGE.columns if c.name not in LINEAGE}
+NEEDED = [c.name for c in CHARGE.columns if not c.nullable and c.name not in LINEAGE]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What map_rows asks of rows, and how they are read."""
+
+    query: str
+    bound: Bound
+
+
+def prepare(
+    engine: duckdb.DuckDBPyConnection,
+    contract: BillingContract,
+    columns: Columns,
+    rows: pa.Table,
+    lineage: Mapping[str, str],
+) -> Prepared:
+    """For all rows of these columns (JSON lines: for these rows); `lineage` holds, as SQL, what is known of the
+    delivery.
+
+    The query gives every column of a charge, and x_row, row_problem, is_mirror and what control totals need.
+    """
+    engine.register("service_category", _categories())
+    bound = typed.bind(engine, contract, columns, rows)
+    query = sql.model(contract.mapping.sql)
+    mapped = {row["column_name"] for row in sql.rows(engine, f"DESCRIBE {query}")}
+    own = {
+        "x_source_cost": "coalesce(x_row.control_cost, 0)",
+        "x_charge_type": "x_row.control_category",
+        "x_other_columns": "x_row.other_columns",
+        "x_changes": _changes(mapped),
+    }
+    chosen = ", ".join(
+        f"({own.get(name) or _mapped(name, mapped)})::{kind} AS {name}"
+        for name, kind in GIVEN.items()
+    )
+    empty = ", ".join(f"CASE WHEN {name} IS NULL THEN 'no_value:{name}' END" for name in NEEDED)
+    known = "".join(
+        f", ({value})::{CHARGE.sql_columns[name]} AS {name}" for name, value in lineage.items()
+    )
+    wanted = (
+        f"SELECT * REPLACE (coalesce(row_problem, {empty}) AS row_problem){known} FROM (SELECT "
+        f"x_row.number AS {ROW}, {_problem(mapped)} AS row_problem, {_mirror(mapped)} AS is_mirror, "
+        f"{', '.join(f'x_row.{name}' for name in CONTROLLED)}, {chosen} FROM ({query}) mapped)"
+    )
+    return Prepared(wanted, bound)
+
+
+def map_rows(engine: duckdb.DuckDBPyConnection, prepared: Prepared, rows: pa.Table) -> pa.Table:
+    """What became of rows as text_rows gives them, in their order."""
+    typed.give(engine, prepared.bound, rows)
+    made = engine.execute(prepared.query).to_arrow_table(sql.BATCH_ROWS)
+    others = typed.others(engine, prepared.bound, rows)
+    if others is not None:
+        place = made.column_names.index(typed.OTHERS)
+        same = made[ROW] == rows[ROW]
+        mine = others if same else others.take(pc.index_in(made[ROW], rows[ROW]))
+        made = made.set_column(place, typed.OTHERS, mine)
+    numbers = made[ROW].combine_chunks()
+    in_order = pc.all(pc.less(numbers[:-1], numbers[1:]), skip_nulls=False).as_py()
+    return made if in_order else made.sort_by(ROW)
+
+
+def check(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> None:
+    """ContractError where the contract's SQL does not fit its columns or those of a charge."""
+    where = f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql"
+    columns = Columns({one.name: () for one in contract.properties})
+    rows = pa.table({ROW: pa.array([], pa.int64()), "line": pa.array([], pa.string())})
+    engine.register("service_category", _categories())
+    typed.bind(engine, contract, columns, rows)
+    try:
+        described = sql.rows(engine, f"DESCRIBE {sql.model(contract.mapping.sql)}")
+    except duckdb.OperationalError:
+        raise  # memory or disk, not the contract
+    except (duckdb.Error, OSError) as error:
+        raise ContractError(f"{where}: {error}") from error
+    found = {row["column_name"]: row["column_type"] for row in described}
+    if unknown := sorted(found.keys() - GIVEN.keys() - {ROW, "row_problem", "is_mirror"}):
+        raise ContractError(f"{where}: gives columns that charge/1 does not have: {unknown}")
+    needed = set(NEEDED) - CONTROL - BY_DEFAULT.keys()
+    if missing := sorted((needed | {ROW}) - found.keys()):
+        raise ContractError(f"{where}: does not give {missing}")
+    floats = [name for name, kind in found.items() if kind in ("DOUBLE", "FLOAT")]
+    if floats:
+        raise ContractError(f"{where}: {floats} are floats: amounts are decimals")
+
+
+@cache
+def _categories() -> pa.Table:
+    """Service name in lower case -> FOCUS service category."""
+    return csv.read_csv(CATEGORIES)
+
+
+def _mapped(name: str, columns: set[str]) -> str:
+    default = BY_DEFAULT.get(name)
+    if name in columns:
+        return f"mapped.{name}"
+    return f"mapped.{default}" if default else "NULL"
+
+
+def _mirror(columns: set[str]) -> str:
+    """Lines that the contract's complement counts: kept out here, and counted as such."""
+    return "coalesce(mapped.is_mirror, false)" if "is_mirror" in columns else "false"
+
+
+def _problem(columns: set[str]) -> str:
+    return (
+        f"coalesce(x_row.problem, {'mapped.row_problem' if 'row_problem' in columns else 'NULL'})"
+    )
+
+
+def _changes(columns: set[str]) -> str:
+    """What was rounded and what the mapping changed; most rows have neither."""
+    if "x_changes" not in columns:
+        return "x_row.changes"
+    mapped = "coalesce(mapped.x_changes, MAP {})"
+    return f"CASE WHEN cardinality(x_row.changes) = 0 THEN {mapped} ELSE map_concat(x_row.changes, {mapped}) END"

@@ -1,0 +1,34 @@
+"""What a manifest states: the values in its JSON, each as it is needed; raises Refused where it is none."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from etl.billing.delivery import Refused
+
+
+def get(document: Any, path: str | None) -> Any:
+    """Value at a dotted path; None where there is none."""
+    for name in path.split(".") if path else ():
+        document = document.get(name) if isinstance(document, dict) else None
+    return document if path else None
+
+
+def count(value: Any) -> int | None:
+    """A stated number; null means that it is not known, never zero."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def moment(value: Any) -> datetime | None:
+    """ISO 8601, extended or basic, as naive UTC."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        raise Refused("manifest_not_readable", f"{value[:40]} is no time") from None
+    return found.replace(tzinfo=None) - (found.utcoffset() or timedelta(0))
+
+
+def period(value: Any) -> str | None:
+    found = moment(value)
+    return found.strftime("%Y-%m") if found else None

@@ -1,0 +1,1 @@
+"""Landed dates read again with today's contracts and code: listed first, published when asked."""

@@ -1,0 +1,1 @@
+"""The statement of a usage date: as data, as text, as a page."""
