@@ -69,3 +69,18 @@ def test_two_tenancies_may_name_an_object_alike(lake):
     ingest(lake, (HERE, OLD, FIRST))
 
     assert ingest(lake, (THERE, bill(OTHER), SECOND)) == {"USD": Decimal("12.25")}
+
+
+def test_an_object_that_was_moved_and_gets_its_first_bytes_again_counts_these(lake):
+    assert ingest(lake, (HERE, OLD, FIRST)) == {"USD": Decimal("2.25")}
+    assert ingest(lake, (THERE, NEW, SECOND)) == {"USD": Decimal("2")}
+
+    assert ingest(lake, (THERE, OLD, THIRD)) == {"USD": Decimal("2.25")}
+
+
+def test_an_object_with_an_older_time_than_the_one_it_replaces_withdraws_nothing(lake):
+    ingest(lake, (HERE, NEW, SECOND))
+
+    assert ingest(lake, (HERE, OLD, FIRST)) == {"USD": Decimal("2.25")}
+
+    assert not lake.rows("FROM delivery WHERE reason = 'withdrawn'")

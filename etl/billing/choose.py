@@ -8,7 +8,21 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from etl.billing.contract import BillingContract
-from etl.billing.delivery import COMPLETE, SEEN, SUPERSEDED, Delivery, age, is_settled, stands
+from etl.billing.delivery import (
+    COMPLETE,
+    LOADED,
+    SEEN,
+    SUPERSEDED,
+    Delivery,
+    age,
+    is_settled,
+    stands,
+)
+
+OF_THE_MONTH = (
+    "counted_elsewhere",
+    "two_folders",
+)  # an older delivery would be refused for the same
 
 
 def choose(
@@ -39,11 +53,13 @@ def choose(
             changed.append(one.at(SUPERSEDED, "taken_over", taken_over[one.billing_period]))
         elif one.state == COMPLETE:
             open_ones.append(one)
+        elif before and before.state == LOADED and one.state == SEEN and billing_period is None:
+            continue  # it stands; written again, it is not whole yet
         elif before is None or (one.state, one.detail) != (before.state, before.detail):
             changed.append(one)
     if contract.discovery.kind == "append":
         return _last_of_each_place(open_ones, changed)
-    return _newest(open_ones, stands(of_id.values()), waiting, changed)
+    return _newest(open_ones, of_id, waiting, changed)
 
 
 def _vanished(
@@ -80,12 +96,13 @@ def _last_of_each_place(
 
 def _newest(
     open_ones: list[Delivery],
-    standing: Mapping[str, Delivery],
+    known: Mapping[str, Delivery],
     waiting: Collection[str],
     changed: list[Delivery],
 ) -> tuple[list[list[Delivery]], list[Delivery]]:
     """The newest complete delivery of each month, unless what is loaded is newer."""
     chosen: list[list[Delivery]] = []
+    standing = stands(known.values())
     for month in sorted({one.billing_period for one in open_ones}):
         mine = [one for one in open_ones if one.billing_period == month]
         loaded = standing.get(month)
@@ -94,9 +111,12 @@ def _newest(
             if loaded and age(loaded) > age(one):
                 changed.append(one.at(SUPERSEDED, "older_than_loaded", loaded.delivery_id))
                 continue
-            if good:
+            before = known.get(one.delivery_id)
+            if good and not (before and before.state == LOADED):  # until the newer one is accepted
                 changed.append(one.at(SUPERSEDED, "newer_delivery", good[0].delivery_id))
             if one.delivery_id not in waiting:
                 good.append(one)
+            elif before and before.reason in OF_THE_MONTH:
+                break
         chosen += [good] if good else []
     return chosen, changed

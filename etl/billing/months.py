@@ -59,10 +59,12 @@ def settle(
         out = work.staged(folder)
         done, sums = _settle(work, contract, base, plan, known, unfit, folder, out)
         for stream in sorted({one.stream for one in done.changed}):
-            rows = _ledger(stream, known, done)
-            out.add_rows(DELIVERY, delivery.table(rows), {"stream": stream})
+            ledger = delivery.table(done.ledger(stream, known))
+            out.add_rows(DELIVERY, ledger, {"stream": stream})
     work.save({"base": plan["base"], "tables": out.tables}, "settled.json")
-    waiting = held.messages(_ledger(contract.stream, known, done), plan["asked"])
+    rows = {one.delivery_id: one for one in done.ledger(contract.stream, known)}
+    rows |= {one.delivery_id: one for one in done.changed if one.stream == contract.stream}
+    waiting = held.messages(rows.values(), plan["asked"])
     return Settled(done.changed, sums, waiting)
 
 
@@ -89,11 +91,6 @@ def rules(work: Work[BillingContract], contract: BillingContract) -> list[str]:
     old = succession.predecessors(work.settings.contracts, contract)
     suites = (validation.suite_text(table) for table in (CHARGE, CHARGE_DAILY))
     return [*old, sql.model(contract.mapping.sql), *suites]
-
-
-def _ledger(stream: str, known: Iterable[Delivery], done: Outcome) -> list[Delivery]:
-    rows = (one for one in [*known, *done.changed] if one.stream == stream)
-    return list({one.delivery_id: one for one in rows}.values())
 
 
 def _settle(

@@ -35,6 +35,17 @@ class Outcome:
     changed: list[Delivery] = field(default_factory=list)
     sources: list[dict] = field(default_factory=list)
     touched: dict[str, set[str]] = field(default_factory=dict)
+    gone: set[tuple[str, str]] = field(default_factory=set)  # stream and delivery whose rows went
+
+    def ledger(self, stream: str, known: Iterable[Delivery]) -> list[Delivery]:
+        """The rows of one contract: what is loaded stays so until its charges go, whatever was told of it since."""
+        rows = {one.delivery_id: one for one in known if one.stream == stream}
+        for one in self.changed:
+            before = rows.get(one.delivery_id)
+            stays = before and before.state == LOADED and one.state != LOADED
+            if one.stream == stream and not (stays and (stream, one.delivery_id) not in self.gone):
+                rows[one.delivery_id] = one
+        return list(rows.values())
 
     def touching(self, billing_period: str) -> list[Delivery]:
         names = self.touched[billing_period]
@@ -106,6 +117,9 @@ def _take(
         for name in base.partitions(CHARGE.name, x_stream=gone.stream, x_delivery=gone.short_id)
     }
     names |= _taken_in(old, out, done)
+    if one.state == LOADED and contract.discovery.kind == "replace":  # whatever a ledger says
+        month = {"x_stream": one.stream, "x_billing_period": one.billing_period}
+        names |= base.partitions(CHARGE.name, **month).keys()
     for name in names:
         out.remove(CHARGE, name)
     for gone in old:
@@ -120,7 +134,8 @@ def _take(
     for name in names:
         period = layout.partition_values(name)["x_billing_period"]
         done.touched.setdefault(period, set()).add(one.delivery_id)
-    done.changed += [_superseded(gone, one) for gone in old]
+    done.gone |= {(gone.stream, gone.delivery_id) for gone in old}
+    done.changed += [_superseded(contract, gone, one) for gone in old]
     done.changed.append(one)
 
 
@@ -132,9 +147,10 @@ def _taken_in(old: Iterable[Delivery], out: Staged, done: Outcome) -> set[str]:
     return {name for name in staged if layout.partition_values(name)["x_delivery"] in ids}
 
 
-def _superseded(gone: Delivery, by: Delivery) -> Delivery:
+def _superseded(contract: BillingContract, gone: Delivery, by: Delivery) -> Delivery:
     if gone.stream == by.stream:
-        why = "withdrawn" if _is_back(by, gone) else "newer_delivery"
+        is_back = contract.discovery.kind == "replace" and _is_back(by, gone)
+        why = "withdrawn" if is_back else "newer_delivery"
         return gone.at(SUPERSEDED, why, by.delivery_id)
     return gone.at(SUPERSEDED, "taken_over", f"{by.stream} {by.delivery_id}")
 
@@ -157,7 +173,8 @@ def accept(
     if contract.discovery.kind == "append":
         return _unless_copied(contract, done, known, elsewhere)
     for old in replaced(contract, done, known):
-        if (old.stream, old.content_hash) == (done.stream, done.content_hash):
+        same = (old.stream, old.content_hash) == (done.stream, done.content_hash)
+        if same and not _is_back(done, old):
             return done.at(SUPERSEDED, "same_content", old.delivery_id)
         if old.rows and not done.rows:
             return done.at(REJECTED, "empty", f"{old.rows} rows are loaded")
@@ -177,9 +194,12 @@ def _unless_copied(
 ) -> Delivery:
     """The bytes of one that is loaded, landed in another place, add nothing; nor does an older version of an
     object that lies elsewhere."""
-    for other in {one.delivery_id: one for one in known}.values():
+    rows = {one.delivery_id: one for one in known}.values()
+    is_rewritten = any(one.state == LOADED and one.place == done.place for one in rows)
+    for other in rows:
         same = other.content_hash == done.content_hash and other.place != done.place
-        if done.rows and same and (other.state == LOADED or _gave_way(contract, done, other)):
+        gave_way = not is_rewritten and _gave_way(contract, done, other)
+        if done.rows and same and (other.state == LOADED or gave_way):
             return done.at(SUPERSEDED, "same_content", other.delivery_id)
         if other.state == LOADED and other.delivery_id in elsewhere and age(other) > age(done):
             return done.at(SUPERSEDED, "older_than_loaded", other.delivery_id)
