@@ -1,6 +1,7 @@
 """Objects that are told by an id in their own names: where one lies in several places, its newest version counts."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -39,9 +40,12 @@ def versions(
     accounts = {one["delivery"]["delivery_id"]: set(one["accounts"]) for one in loads}
     came = [delivery.from_json(one["delivery"]) for one in loads]
     loaded = [one for one in known if one.state == LOADED and one.delivery_id not in accounts]
+    named: dict[str, list[Delivery]] = defaultdict(list)  # a first year brings thousands at once
+    for one in [*loaded, *came]:
+        named[_name(one)].append(one)
     found: dict[str, frozenset[str]] = {}
     for one in came:
-        others = [other for other in [*loaded, *came] if is_same_object(contract, one, other)]
+        others = [other for other in named[_name(one)] if is_same_object(contract, one, other)]
         for other in others:
             if other.delivery_id not in accounts:
                 accounts[other.delivery_id] = _accounts(settings, lake, base, other, folder)
