@@ -11,14 +11,25 @@ CREATE OR REPLACE MACRO access_log_timestamp(text) AS
 CASE WHEN regexp_full_match(text, '\d{2}/[A-Z][a-z]{2}/\d{4}:([01]\d|2[0-3]):[0-5]\d:[0-5]\d [+-]([01]\d|2[0-3])[0-5]\d')
 THEN try_strptime(text, '%d/%b/%Y:%H:%M:%S %z')::TIMESTAMP END;
 
+-- What the clocks of a zone show at a moment. Both are microseconds, so that the zone of a session plays no part.
+CREATE OR REPLACE MACRO clocks_show(moment, zone) AS epoch_us(timezone(zone, make_timestamptz(moment)));
+
+-- When clocks show this, if they are as far from UTC as they are at a moment near it.
+CREATE OR REPLACE MACRO moment_of(shown, zone, near) AS shown - (clocks_show(near, zone) - near);
+
 -- The time that clocks of a zone show, 2026-11-18 09:14:05 in 'Europe/Berlin' -> UTC timestamp; NULL where they show it
--- twice or never, because the zone moves its clocks.
+-- twice or never, because the zone moves its clocks: then they are not as far from UTC a day before as a day after.
+-- The zone is part of the pattern because an engine looks at patterns before it has rows: a wrong one is found at once.
 CREATE OR REPLACE MACRO local_timestamp(text, zone) AS
-CASE WHEN regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?')
-    AND timezone(zone, timezone(zone, try_cast(text AS TIMESTAMP))) = try_cast(text AS TIMESTAMP)
-    AND len(list_filter([-60, -30, 30, 60], lambda minutes:
-        timezone(zone, timezone(zone, try_cast(text AS TIMESTAMP)) + to_minutes(minutes)) = try_cast(text AS TIMESTAMP))) = 0
-THEN timezone('UTC', timezone(zone, try_cast(text AS TIMESTAMP))) END;
+CASE WHEN regexp_full_match(text, CASE WHEN timezone(zone, TIMESTAMP '1970-01-01') IS NOT NULL
+    THEN '\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?' END)
+THEN list_transform([epoch_us(try_cast(text AS TIMESTAMP))], lambda shown: list_transform(
+    [{'before': moment_of(shown, zone, shown - 86400000000), 'after': moment_of(shown, zone, shown + 86400000000)}],
+    lambda moment: CASE WHEN moment.before = moment.after THEN make_timestamp(moment.before)
+        WHEN clocks_show(moment.before, zone) = shown AND clocks_show(moment.after, zone) <> shown
+        THEN make_timestamp(moment.before)
+        WHEN clocks_show(moment.after, zone) = shown AND clocks_show(moment.before, zone) <> shown
+        THEN make_timestamp(moment.after) END)[1])[1] END;
 
 CREATE OR REPLACE MACRO is_number(text) AS
 regexp_full_match(text, '[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?');

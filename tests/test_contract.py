@@ -196,6 +196,11 @@ def test_mapping_sql_that_does_not_exist_is_refused(contracts):
         ("'event' AS attribution", "'event' AS colour", "usage_event/1 does not have: ['colour']"),
         ("    utc_timestamp(time) AS event_time,\n", "", "does not give ['event_time']"),
         ("exact_quantity(quantity) END", "quantity::DOUBLE END", "quantity is DOUBLE"),
+        (
+            "    utc_timestamp(time) AS",
+            "    CASE WHEN time <> '' THEN local_timestamp(time, 'Europe/Berlinn') END AS",
+            "Unknown TimeZone 'Europe/Berlinn'",
+        ),
     ],
 )
 def test_wrong_mapping_sql_is_named_with_the_contract_and_the_reason(contracts, old, new, reason):

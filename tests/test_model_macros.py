@@ -65,6 +65,11 @@ def test_an_impossible_offset_is_not_a_time(offset):
         ("2026-10-25 03:00:00", "Europe/Berlin", datetime(2026, 10, 25, 2)),
         ("2026-03-29 02:30:00", "Europe/Berlin", None),  # never shown
         ("2026-04-05 01:45:00", "Australia/Lord_Howe", None),  # twice: half an hour
+        ("2026-10-25T01:30:00", "Antarctica/Troll", None),  # twice: two hours
+        ("2026-10-25T03:00:00", "Antarctica/Troll", datetime(2026, 10, 25, 3)),
+        ("2021-03-13 22:30:00", "Antarctica/Casey", None),  # twice: three hours
+        ("2011-12-30 10:00:00", "Pacific/Apia", None),  # never: a day that was left out
+        ("2011-12-31 10:00:00", "Pacific/Apia", datetime(2011, 12, 30, 20)),
         ("2026-11-18 23:30:00", "Asia/Kolkata", datetime(2026, 11, 18, 18)),
         ("2026-02-30 10:00:00", "Europe/Berlin", None),
         ("2026-11-18T10:00:00Z", "Europe/Berlin", None),
@@ -74,6 +79,15 @@ def test_an_impossible_offset_is_not_a_time(offset):
 )
 def test_a_time_of_clocks_is_utc_where_they_show_it_once(text, zone, moment):
     assert value("local_timestamp(?, ?)", text, zone) == moment
+
+
+def test_what_clocks_show_leads_back_to_the_moment():
+    moment = 1792890000000000  # 2026-10-25T01:00:00Z, when Berlin's clocks go back to 02:00
+
+    assert value("clocks_show(?, 'Europe/Berlin')", moment) == moment + 3_600_000_000
+    assert value("clocks_show(?, 'Europe/Berlin')", moment - 1) == moment + 7_200_000_000 - 1
+    assert value("moment_of(?, 'Europe/Berlin', ?)", moment, moment) == moment - 3_600_000_000
+    assert value("moment_of(?, 'Europe/Berlin', ?)", moment, moment - 1) == moment - 7_200_000_000
 
 
 def test_access_log_time_is_utc_also_with_another_offset():
