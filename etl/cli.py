@@ -6,7 +6,6 @@ to do next.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -24,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = options.command(options)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # as of `usage-export … | head`, whose reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError as error:
+        shown.end_unheard(error)
         return 1
     except UsageError as error:
         from etl.privacy import mask

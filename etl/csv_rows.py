@@ -13,7 +13,7 @@ MARKS = ",;|\t"
 
 
 class Broken(Exception):
-    """A quote stays open: where a row ends cannot be told."""
+    """A quote stays open, or for longer than a row may be: where a row ends cannot be told."""
 
 
 def rows(

@@ -22,6 +22,7 @@ from etl import unread as ledger
 from etl.billing import contract as billing_contract
 from etl.billing import mapping as charge_map
 from etl.billing import succession
+from etl.cli_dates import FIRST, LAST
 from etl.errors import ContractError, SourceError
 from etl.release import Release
 from etl.settings import Location
@@ -161,12 +162,12 @@ def _hints(found: Release, of: contract.Contract, keys: list[str], today: date) 
     """Of those keys that no run will read by itself, why, and what does."""
     names = found.partitions(MANIFEST.name, stream=of.stream)
     ahead = today + FAR_AHEAD
-    read = [day for name in names if (day := layout.date_of(name, "landed_date")) <= ahead]
+    read = [day for name in names if FIRST <= (day := layout.date_of(name, "landed_date")) <= ahead]
     start = min(extract.window(of, max(read) + timedelta(days=1))) if read else date.min
     days = {key: discovery.key_date(of, key) for key in keys} if of.discovery.dated else {}
     hints = {}
     for key, named in days.items():
-        if named is None:
+        if named is None or not FIRST <= named <= LAST:
             hints[key] = (
                 "the date in its key is none of the calendar, no run reads it: land it under its true date"
             )

@@ -10,7 +10,7 @@ OBJECT = {
     "object_not_gzip": "The contract says gzip and the bytes are not.",
     "object_not_json": "The object is not one JSON document with the contract's array in it.",
     "object_repeated_key": "The JSON object around the contract's array, or the header of a CSV, names a key twice.",
-    "object_not_csv": "A quote stays open, or the header is none: another mark between columns, or no UTF-8.",
+    "object_not_csv": "A quote stays open, or beyond max_line_bytes; or the header is none: another mark, no UTF-8.",
 }
 UNREAD = {
     "line_too_long": "The record is longer than max_line_bytes; only its beginning is kept.",

@@ -3,6 +3,10 @@
 Tables, JSON and CSV hold every value as it came; this is for messages, the statement as text and lists of keys.
 """
 
+import os
+import select
+import sys
+
 LENGTH = 200
 
 
@@ -21,3 +25,12 @@ def lines(text: str) -> str:
 
 def _printable(character: str) -> str:
     return character if character.isprintable() else ascii(character)[1:-1]
+
+
+def end_unheard(error: BrokenPipeError) -> None:
+    """The reader of `usage-export … | head` has seen enough: no more is printed. Of another pipe it is an error."""
+    told = select.poll()
+    told.register(sys.stdout, 0)
+    if not told.poll(0):
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,19 +2,23 @@
 
 import contextlib
 import csv
+import fcntl
 import io
 import json
+import os
 import re
+import select
 import shutil
 import subprocess
 import sys
+import threading
 from datetime import date
 from pathlib import Path
 
 import boto3
 import pytest
 
-from etl import cli
+from etl import cli, contract, layout, lookup, release
 from etl.settings import ROOT
 from tests.conftest import Lake, decide
 from tests.events import DAY, evening, event, key, lines
@@ -195,24 +199,34 @@ def test_status_tells_release_pending_dates_and_backlog(run, said):
 
 
 def test_status_says_why_no_run_will_read_an_object(lake, capsys):
-    keys = [key().replace("day=18", "day=31"), key(date(2199, 1, 1)), key()]
+    impossible = [key().replace("2026", "0001"), key().replace("day=18", "day=31")]
+    keys = [*impossible, key(date(2199, 1, 1)), key()]
     for one in keys:
         lake.land(one, lines(event("a")), evening())
 
     assert cli.main(["status"]) == 0
 
-    sound, impossible, ahead = capsys.readouterr().out.splitlines()[3:6]
-    assert impossible == (
-        f"  {keys[0]}: the date in its key is none of the calendar, no run reads it: land it under its true date"
-    )
-    assert ahead.startswith(f"  {keys[1]}: no run reads it before 2199-01-01, the date in its key")
-    assert sound == f"  {keys[2]}"
+    first, sound, second, ahead = capsys.readouterr().out.splitlines()[3:7]
+    assert [first, second] == [
+        f"  {one}: the date in its key is none of the calendar, no run reads it: land it under its true date"
+        for one in impossible
+    ]
+    assert ahead.startswith(f"  {keys[2]}: no run reads it before 2199-01-01, the date in its key")
+    assert sound == f"  {keys[3]}"
 
     assert cli.main(["ingest", "app_usage", "--landed", "2199-01-01"]) == 0
     assert cli.main(["status"]) == 0
-    assert (
-        f"  {keys[2]}\n" in capsys.readouterr().out
-    )  # what was read ahead moves no look-back window
+    told = capsys.readouterr().out
+    assert f"  {keys[3]}\n" in told  # what was read ahead moves no look-back window
+    assert f"  {keys[0]}: the date in its key is none of the calendar" in told
+
+
+def test_a_manifest_of_a_day_that_no_command_takes_moves_no_look_back_window():
+    manifest = layout.partition({"stream": "app_usage", "landed_date": date(1, 1, 1)})
+    found = release.Release(1, "", {"tables": {"manifest": {manifest: {}}}})
+    promise = contract.load(ROOT / "contracts", "app_usage")
+
+    assert lookup._hints(found, promise, [key()], DAY) == {}
 
 
 @pytest.mark.parametrize(
@@ -336,6 +350,25 @@ def test_a_reader_that_has_seen_enough_is_no_error(said):
     )
 
     assert (told.stdout, told.stderr) == ("range\n1\n", "")
+
+
+def test_a_reader_that_is_lost_elsewhere_is_told(said, tmp_path):
+    page = tmp_path / "page"
+    os.mkfifo(page)
+    reader = os.open(page, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)  # less than a page
+
+    def leave() -> None:
+        select.select([reader], [], [])
+        os.close(reader)
+
+    leaving = threading.Thread(target=leave)
+    leaving.start()
+
+    with pytest.raises(BrokenPipeError):
+        cli.main(["statement", "--html", str(page)])
+
+    leaving.join()
 
 
 def test_a_shell_on_a_release_shows_nothing_but_the_answer(said):

@@ -320,11 +320,19 @@ def test_a_row_that_does_not_fit_its_header_is_refused_alone(tmp_path):
     [
         (HEAD + b'1,"a,2\n2,b,3\n', "object_not_csv"),
         (HEAD + b'1,"a,2\n' + b"2,b,3\n" * 20 + b'3,"c,4\n', "object_not_csv"),
+        (HEAD + b'1,"' + b"a line\n" * 10 + b'",2\n2,b,3\n', "object_not_csv"),
         (b"id;who;km\n1;a;2\n", "object_not_csv"),
         (b"id,\xff\n1,a\n", "object_not_csv"),
         (b"id,who,id\n1,a,2\n", "object_repeated_key"),
     ],
-    ids=["open to the end", "open over many lines", "another mark", "no text", "a name twice"],
+    ids=[
+        "open to the end",
+        "open over many lines",
+        "closed too late",
+        "another mark",
+        "no text",
+        "a name twice",
+    ],
 )
 def test_a_csv_whose_rows_cannot_be_told_apart_is_refused_whole(tmp_path, body, reason):
     with pytest.raises(readers.Unreadable, match=reason):
