@@ -53,8 +53,6 @@ def choose(
             changed.append(one.at(SUPERSEDED, "taken_over", taken_over[one.billing_period]))
         elif one.state == COMPLETE:
             open_ones.append(one)
-        elif before and before.state == LOADED and one.state == SEEN and billing_period is None:
-            continue  # it stands; written again, it is not whole yet
         elif before is None or (one.state, one.detail) != (before.state, before.detail):
             changed.append(one)
     if contract.discovery.kind == "append":
