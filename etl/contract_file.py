@@ -7,7 +7,7 @@ import json
 from functools import cache
 from importlib.resources import files
 
-import jsonschema
+import jsonschema_rs
 import yaml
 
 from etl import strict_yaml
@@ -21,9 +21,11 @@ def fields(text: str, prefix: str) -> dict:
         document = json.loads(json.dumps(strict_yaml.load(text), default=str))
     except yaml.YAMLError as error:
         raise ValueError(f"cannot be read as YAML: {error}") from error
-    problems = sorted(_validator().iter_errors(document), key=lambda e: list(map(str, e.path)))
+    problems = sorted(
+        _validator().iter_errors(document), key=lambda e: list(map(str, e.instance_path))
+    )
     if problems:
-        where = "/".join(map(str, problems[0].absolute_path)) or "document"
+        where = "/".join(map(str, problems[0].instance_path)) or "document"
         raise ValueError(f"{where}: {problems[0].message}")
     return _custom(document, prefix) | {
         "stream": document["id"],
@@ -76,7 +78,6 @@ def _property(one: dict) -> dict:
 
 
 @cache
-def _validator() -> jsonschema.Validator:
+def _validator() -> jsonschema_rs.Validator:
     text = files("open_data_contract_standard").joinpath("schema.json").read_text()
-    schema = json.loads(text)
-    return jsonschema.validators.validator_for(schema)(schema)
+    return jsonschema_rs.validator_for(json.loads(text))
