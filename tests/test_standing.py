@@ -112,10 +112,16 @@ def test_a_month_that_is_counted_elsewhere_is_read_once_not_delivery_by_delivery
     stages.ingest("aws_focus_export", "moved")
     read += [counted_loads(f"again-{number}") for number in range(2)]
 
-    assert read == [1, 0, 0, 1, 0]
+    land(lake, "older.csv", bill(line(BilledCost="7")), FIRST.replace(hour=1))
+    read.append(counted_loads("older"))
+
+    assert read == [1, 0, 0, 1, 0, 0]
     waits = ("complete", "counted_elsewhere")
     older = ("superseded", "newer_delivery")
-    assert states(lake).items() >= {"0.csv": older, "1.csv": older, "2.csv": waits}.items()
+    assert (
+        states(lake).items()
+        >= {"older.csv": older, "0.csv": older, "1.csv": older, "2.csv": waits}.items()
+    )
 
 
 def counted_loads(run: str) -> int:

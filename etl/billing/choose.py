@@ -19,10 +19,8 @@ from etl.billing.delivery import (
     stands,
 )
 
-OF_THE_MONTH = (
-    "counted_elsewhere",
-    "two_folders",
-)  # an older delivery would be refused for the same
+# an older delivery would be refused for the same
+OF_THE_MONTH = ("counted_elsewhere", "two_folders")
 
 
 def choose(
@@ -105,16 +103,21 @@ def _newest(
         mine = [one for one in open_ones if one.billing_period == month]
         loaded = standing.get(month)
         good: list[Delivery] = []
+        waits: Delivery | None = None
         for one in sorted(mine, key=age, reverse=True):
             if loaded and age(loaded) > age(one):
                 changed.append(one.at(SUPERSEDED, "older_than_loaded", loaded.delivery_id))
                 continue
             before = known.get(one.delivery_id)
+            if waits:
+                if before is None:
+                    changed.append(one.at(SUPERSEDED, "newer_delivery", waits.delivery_id))
+                continue
             if good and not (before and before.state == LOADED):  # until the newer one is accepted
                 changed.append(one.at(SUPERSEDED, "newer_delivery", good[0].delivery_id))
             if one.delivery_id not in waiting:
                 good.append(one)
             elif before and before.reason in OF_THE_MONTH:
-                break
+                waits = one
         chosen += [good] if good else []
     return chosen, changed
