@@ -60,7 +60,6 @@ def one(**values: str) -> dict:
         ("Tax", {}, "Tax", "1.5", "1.5"),
         ("Credit", {"line_item_unblended_cost": "-2"}, "Credit", "-2", "-2"),
         ("Refund", {"line_item_unblended_cost": "-2"}, "Adjustment", "-2", "-2"),
-        ("BundledDiscount", {"line_item_unblended_cost": "-2"}, "Adjustment", "-2", "-2"),
         ("ANewKind", {}, "Adjustment", "1.5", "1.5"),
         (
             "SavingsPlanCoveredUsage",
@@ -215,8 +214,10 @@ def test_with_a_negotiated_discount_every_cost_is_a_net_one(line, billed, effect
     assert ("derived:effective_cost" in row["x_changes"]) is is_derived
 
 
-@pytest.mark.parametrize("kind", ["EdpDiscount", "PrivateRateDiscount", "RiVolumeDiscount"])
-def test_a_negotiated_discount_counts_once_in_net_costs_or_as_its_own_line(kind):
+@pytest.mark.parametrize(
+    "kind", ["BundledDiscount", "EdpDiscount", "PrivateRateDiscount", "RiVolumeDiscount"]
+)
+def test_a_discount_counts_once_in_net_costs_or_as_its_own_line(kind):
     # given usage of 1.60 less a discount of 10%: once with net columns, empty on the line of the discount, and once
     # without any, as manual discount compatibility has them
     usage = discounted("Usage", "1.6", "1.44", pricing_public_on_demand_cost="1.6")
@@ -231,7 +232,3 @@ def test_a_negotiated_discount_counts_once_in_net_costs_or_as_its_own_line(kind)
         assert sum(row["list_cost"] for row in rows) == Decimal("1.6")
         is_netted = given is lines
         assert ("netted:billed_cost" in rows[1]["x_changes"]) is is_netted
-
-    # and a bundled discount is none: it is there without net columns, and beside empty ones
-    (row,) = mapped("aws_cur2", lines[1] | {"line_item_line_item_type": "BundledDiscount"})
-    assert row["billed_cost"] == Decimal("-0.16")

@@ -2,7 +2,7 @@
 --
 -- Costs by line type as AWS documents them (user guide, "Understanding your savings plans"): what a plan covers carries
 -- its price on demand and a negation takes that back, neither is billed; fees are billed, and effective in their unused
--- part. Where an account has a negotiated discount all costs are net ones; its own lines count without net columns
+-- part. Where an account has a discount all costs are net ones; the discount's own lines count without net columns
 -- (user guide, "Discount columns": manual discount compatibility), an empty net cost of theirs is zero (docs/billing.md).
 --
 -- grain:   x_row
@@ -12,8 +12,8 @@ WITH line AS (
     SELECT
         *,
         line_item_line_item_type AS type,
-        type IN ('EdpDiscount', 'PrivateRateDiscount', 'RiVolumeDiscount') AS is_negotiated,
-        is_negotiated AND line_item_net_unblended_cost IS NULL AND 'line_item_net_unblended_cost' IN x_delivered AS netted,
+        type IN ('BundledDiscount', 'EdpDiscount', 'PrivateRateDiscount', 'RiVolumeDiscount') AS is_discount,
+        is_discount AND line_item_net_unblended_cost IS NULL AND 'line_item_net_unblended_cost' IN x_delivered AS netted,
         CASE WHEN netted THEN 0 ELSE coalesce(line_item_net_unblended_cost, line_item_unblended_cost, 0) END AS cost,
         coalesce(product_name, product ->> 'product_name', line_item_product_code, 'Unknown') AS service,
         type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') AS is_usage,
@@ -81,7 +81,7 @@ SELECT
     END AS effective_cost,
     bill_invoice_id AS invoice_id,
     coalesce(bill_invoicing_entity, 'AWS') AS invoice_issuer_name,
-    CASE WHEN type = 'SavingsPlanNegation' OR is_negotiated THEN 0
+    CASE WHEN type = 'SavingsPlanNegation' OR is_discount THEN 0
         ELSE coalesce(pricing_public_on_demand_cost, billed) END AS list_cost,
     CASE WHEN is_usage THEN pricing_public_on_demand_rate END AS list_unit_price,
     CASE WHEN category NOT IN ('Usage', 'Purchase') THEN NULL
@@ -111,7 +111,7 @@ SELECT
     identity_line_item_id || ' ' || identity_time_interval AS x_row_key,
     map_from_entries(list_filter([
         CASE WHEN netted THEN {'key': 'netted:billed_cost', 'value': line_item_unblended_cost::VARCHAR} END,
-        CASE WHEN pricing_public_on_demand_cost IS NULL AND type <> 'SavingsPlanNegation' AND NOT is_negotiated
+        CASE WHEN pricing_public_on_demand_cost IS NULL AND type <> 'SavingsPlanNegation' AND NOT is_discount
         THEN {'key': 'filled:list_cost', 'value': ''} END,
         CASE WHEN net_of_plan IS NOT NULL THEN {'key': 'derived:effective_cost', 'value': ''} END,
         CASE WHEN known_category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END,
