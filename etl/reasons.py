@@ -85,6 +85,7 @@ DELIVERY = {
     "wrong_period": "rejected: It holds rows of another month than it says.",
     "empty": "rejected: It holds no rows, and rows of the month are loaded.",
     "row_count": "rejected: It has other rows than its manifest states.",
+    "marker_rows": "complete: It has other rows than its marker states.",
     "same_content": "superseded: Its objects equal, byte for byte, those that are loaded.",
     "older_than_loaded": "superseded: A newer delivery of the month is loaded.",
     "newer_delivery": "superseded: A newer complete delivery took its place.",

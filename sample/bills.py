@@ -49,7 +49,8 @@ def bills(seed: int, day: date) -> list[LandedObject]:
         folder = f"billing/gcp/json/sample/export_date={moment:%Y-%m-%d}"
         body = "".join(json.dumps(row) + "\n" for row in rows).encode()
         made.append(LandedObject(f"{folder}/part-0.json.gz", gzip.compress(body, mtime=0), moment))
-        made.append(LandedObject(f"{folder}/_SUCCESS.json", b"{}", moment))
+        marker = json.dumps({"rows": len(rows)}).encode()
+        made.append(LandedObject(f"{folder}/_SUCCESS.json", marker, moment))
     return sorted(made, key=lambda one: (one.delivered_at, one.key))
 
 

@@ -191,8 +191,10 @@ def _by_folder(landing: Store, contract: BillingContract, done: Settled, told: T
             continue
         one = _standing_for_itself(contract, folder, tuple(_pin(landing, names)))
         one = replace(one, landed_at=_landed_at(names, told))
-        complete = landing.exists(f"{folder}/{marker}")
-        one = one if complete else one.at(SEEN, "no_marker", f"{folder}/{marker}")
+        if body := landing.read(f"{folder}/{marker}"):
+            one = replace(one, rows_stated=stated.rows(body.data))
+        else:
+            one = one.at(SEEN, "no_marker", f"{folder}/{marker}")
         found.append((one.delivery_id, one))
     return found
 

@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.billing.delivery import REJECTED, Delivery
+from etl.billing.delivery import COMPLETE, REJECTED, Delivery
 from etl.store import Pinned
 
 DIGITS = 60
@@ -68,12 +68,25 @@ class Loaded:
         return tuple(sorted(one["sha256"] for one in self.objects))
 
     def finish(self, unknown_columns: set[str]) -> None:
-        """Complete the ledger row; a manifest that states other rows than were read rejects it."""
+        """Complete the ledger row; other rows than a manifest states reject it, than a marker states let it wait."""
         rows = sum(one["rows"] for one in self.objects)
         digest = hashlib.sha256("\n".join(self.hashes()).encode()).hexdigest()
         unknown = ",".join(sorted(unknown_columns)) or None
         found = replace(self.delivery, rows=rows, content_hash=digest, unknown_columns=unknown)
         if found.rows_stated not in (None, rows):
-            detail = f"{rows} rows read, the manifest states {found.rows_stated}"
-            found = found.at(REJECTED, "row_count", detail)
+            found = _of_other_rows(found, rows)
         self.delivery = found
+
+
+def _of_other_rows(found: Delivery, rows: int) -> Delivery:
+    """A manifest names its objects; a marker may be that of objects which are being replaced."""
+    if found.manifest_key:
+        detail = f"{rows} rows read, the manifest states {found.rows_stated}"
+        return found.at(REJECTED, "row_count", detail)
+    folder = found.delivery_id.rpartition("@")[0]
+    return found.at(
+        COMPLETE,
+        "marker_rows",
+        f"{found.stream}: {folder}/ has {rows} rows, its marker states {found.rows_stated}: write all of its objects, "
+        "and then the marker",
+    )

@@ -1,5 +1,6 @@
 """What a manifest states: the values in its JSON, each as it is needed; raises Refused where it is none."""
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,15 @@ def get(document: Any, path: str | None) -> Any:
 def count(value: Any) -> int | None:
     """A stated number; null means that it is not known, never zero."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def rows(marker: bytes) -> int | None:
+    """`rows` of a marker: ours to define, and optional. A number, or its digits, as BigQuery writes an INT64."""
+    try:
+        value = get(json.loads(marker), "rows")
+    except (ValueError, RecursionError):  # a marker need not say anything
+        return None
+    return int(value) if isinstance(value, str) and value.isdecimal() else count(value)
 
 
 def moment(value: Any) -> datetime | None:
