@@ -34,6 +34,7 @@ LINE = {
     "line_item_usage_account_id": "000000000007",
     "line_item_currency_code": "USD",
     "line_item_line_item_type": "Usage",
+    "line_item_line_item_description": None,
     "line_item_product_code": "AmazonEC2",
     "line_item_unblended_cost": "1.5",
     "line_item_usage_amount": "3",
@@ -99,6 +100,7 @@ def one(**values: str) -> dict:
         ),
         ("Fee", RESERVED, "Purchase", "1.5", "0"),
         ("Fee", {}, "Purchase", "1.5", "1.5"),
+        ("FlatRateSubscription", {}, "Purchase", "1.5", "1.5"),
     ],
 )
 def test_each_kind_of_line_has_its_costs(kind, given, category, billed, effective):
@@ -135,6 +137,18 @@ def test_a_month_of_a_savings_plan_is_billed_once_and_spread_whole():
     assert sum(row["billed_cost"] for row in rows) == Decimal(1)
     assert sum(row["effective_cost"] for row in rows) == Decimal(1)
     assert sum(row["x_source_cost"] for row in rows) == Decimal(1)
+
+
+@pytest.mark.parametrize(
+    ("said", "effective"),
+    [("Refund for one-time fee for Savings Plan ID: 1", "0"), ("Enterprise discount", "-500")],
+)
+def test_a_plan_that_was_returned_is_effective_no_more_than_its_fee_was(said, effective):
+    # as AWS writes it: without the plan's ARN, of a fee that was billed and is effective in what it covers
+    cost = {"line_item_unblended_cost": "-500", "line_item_line_item_description": said}
+    row = one(line_item_line_item_type="Refund", **cost)
+
+    assert (row["billed_cost"], row["effective_cost"]) == (Decimal(-500), Decimal(effective))
 
 
 def test_accounts_keep_their_zeros_and_tax_has_no_sku():
@@ -215,7 +229,8 @@ def test_with_a_negotiated_discount_every_cost_is_a_net_one(line, billed, effect
 
 
 @pytest.mark.parametrize(
-    "kind", ["BundledDiscount", "EdpDiscount", "PrivateRateDiscount", "RiVolumeDiscount"]
+    "kind",
+    ["BundledDiscount", "EdpDiscount", "PrivateRateDiscount", "RiVolumeDiscount", "SppDiscount"],
 )
 def test_a_discount_counts_once_in_net_costs_or_as_its_own_line(kind):
     # given usage of 1.60 less a discount of 10%: once with net columns, empty on the line of the discount, and once

@@ -12,11 +12,12 @@ WITH line AS (
     SELECT
         *,
         line_item_line_item_type AS type,
-        type IN ('BundledDiscount', 'EdpDiscount', 'PrivateRateDiscount', 'RiVolumeDiscount') AS is_discount,
+        type LIKE '%Discount' AS is_discount,  -- "the specific name might vary" (user guide, "Line item columns")
         is_discount AND line_item_net_unblended_cost IS NULL AND 'line_item_net_unblended_cost' IN x_delivered AS netted,
         CASE WHEN netted THEN 0 ELSE coalesce(line_item_net_unblended_cost, line_item_unblended_cost, 0) END AS cost,
         coalesce(product_name, product ->> 'product_name', line_item_product_code, 'Unknown') AS service,
         type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') AS is_usage,
+        type = 'Refund' AND line_item_line_item_description LIKE 'Refund for one-time fee for Savings Plan%' AS is_return,
         coalesce(savings_plan_total_commitment, 0) - coalesce(savings_plan_used_commitment, 0) AS unused_commitment,
         CASE WHEN type = 'SavingsPlanRecurringFee' THEN amount_ratio(
             list_sum([savings_plan_net_amortized_upfront_commitment, savings_plan_net_recurring_commitment]),
@@ -31,9 +32,8 @@ costed AS (
         coalesce(by_name.category, by_code.category) AS known_category,
         CASE WHEN type IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 0 ELSE cost END AS billed,
         CASE WHEN is_usage THEN 'Usage'
-            WHEN type IN ('Fee', 'RIFee') OR (type LIKE 'SavingsPlan%Fee') THEN 'Purchase'
-            WHEN type IN ('Tax', 'Credit') THEN type
-            ELSE 'Adjustment' END AS category,
+            WHEN type IN ('Fee', 'RIFee', 'FlatRateSubscription') OR (type LIKE 'SavingsPlan%Fee') THEN 'Purchase'
+            WHEN type IN ('Tax', 'Credit') THEN type ELSE 'Adjustment' END AS category,
         reservation_arn IS NOT NULL OR savings_plan_arn IS NOT NULL AS is_committed
     FROM line
     LEFT JOIN service_category by_name ON by_name.service = lower(line.service)
@@ -54,7 +54,8 @@ SELECT
     CASE WHEN type = 'Refund' THEN 'Correction' END AS charge_class,
     line_item_line_item_description AS charge_description,
     CASE WHEN is_usage OR type = 'SavingsPlanNegation' THEN 'Usage-Based'
-        WHEN type IN ('RIFee', 'SavingsPlanRecurringFee') THEN 'Recurring' ELSE 'One-Time' END AS charge_frequency,
+        WHEN type IN ('RIFee', 'SavingsPlanRecurringFee', 'FlatRateSubscription') THEN 'Recurring' ELSE 'One-Time'
+    END AS charge_frequency,
     line_item_usage_start_date AS charge_period_start,
     line_item_usage_end_date AS charge_period_end,
     CASE WHEN savings_plan_arn IS NOT NULL THEN 'Spend' WHEN is_committed THEN 'Usage' END
@@ -66,13 +67,12 @@ SELECT
     CASE WHEN is_usage THEN line_item_usage_amount END AS consumed_quantity,
     CASE WHEN is_usage THEN pricing_unit END AS consumed_unit,
     CASE WHEN type = 'SavingsPlanNegation' THEN 0
-        WHEN type = 'DiscountedUsage' THEN coalesce(pricing_public_on_demand_cost, cost) ELSE cost
-    END AS contracted_cost,
+        WHEN type = 'DiscountedUsage' THEN coalesce(pricing_public_on_demand_cost, cost) ELSE cost END AS contracted_cost,
     CASE WHEN type = 'SavingsPlanCoveredUsage'
         THEN coalesce(savings_plan_net_effective_cost, savings_plan_effective_cost, 0)
         WHEN type = 'SavingsPlanRecurringFee' AND net_of_plan IS NULL THEN unused_commitment
         WHEN type = 'SavingsPlanRecurringFee' THEN amount_product(net_of_plan, unused_commitment)
-        WHEN type IN ('SavingsPlanUpfrontFee', 'SavingsPlanNegation') THEN 0
+        WHEN is_return OR type IN ('SavingsPlanUpfrontFee', 'SavingsPlanNegation') THEN 0
         WHEN type = 'DiscountedUsage' THEN coalesce(reservation_net_effective_cost, reservation_effective_cost, 0)
         WHEN type = 'RIFee'
         THEN coalesce(reservation_net_unused_amortized_upfront_fee, reservation_unused_amortized_upfront_fee, 0)
