@@ -26,9 +26,8 @@ LINEAGE = (
 OPTIONAL = {
     name: kind
     for name, kind in USAGE_ARRIVAL.sql_columns.items()
-    if name
-    not in (*LINEAGE, "idempotency_key", "stream", "schema_version", "usage_date", "time_quality")
-    and name not in ("ingested_at", "run_id")
+    if name not in (*LINEAGE, "idempotency_key", "stream", "schema_version", "usage_date")
+    and name not in ("time_quality", "ingested_at", "run_id")
 }
 MAPPED = (
     {"record_id": "BIGINT"} | OPTIONAL | {"sample_weight": "VARCHAR", "reject_reason": "VARCHAR"}
@@ -171,15 +170,14 @@ def _parse(contract: Contract) -> str:
         )
         nested = _nested(kept)
         unparsed = "CASE WHEN fields IS NULL THEN 'not_json' WHEN nested THEN 'wrong_type' END"
-    visible = "".join(
-        f", {_protected(fields[one.name], one.privacy, contract.reader.null_token)} AS {_quoted(one.name)}"
-        for one in kept
-        if one.privacy != "drop"
-    )
+    known = {name: _known(field, contract.reader.null_token) for name, field in fields.items()}
+    visible = "".join(_shown(one, known[one.name]) for one in kept if one.privacy != "drop")
+    # where a record may lack a column the null token is a value of it, as good as any to tell records apart
+    parts = {one.name: (known if one.required else fields)[one.name] for one in kept}
     return f"""
         SELECT record_id, object_id, raw_object_key, raw_object_etag, raw_line, delivered_at, landed_date,
             sequence_scope, first_sequence + record - 1 AS sequence_id,
-            {_identity(contract, fields)} AS record_key,
+            {_identity(contract, parts)} AS record_key,
             coalesce(reader_reason, {unparsed}) AS parse_reason{visible}
         FROM (SELECT *, {nested} AS nested FROM (SELECT *, {extracted} AS fields FROM batch))
         JOIN landed_object USING (object_id)
@@ -195,10 +193,13 @@ def _nested(kept: Sequence[Property]) -> str:
     return f"CASE WHEN {brackets} THEN {types} ELSE false END" if paths else "false"
 
 
-def _protected(value: str, privacy: str, null_token: str | None) -> str:
-    if null_token is not None:
-        value = f"nullif({value}, {quote(null_token)})"
-    return f"pseudonym({value})" if privacy == "hash" else value
+def _known(field: str, null_token: str | None) -> str:
+    return field if null_token is None else f"nullif({field}, {quote(null_token)})"
+
+
+def _shown(one: Property, value: str) -> str:
+    value = f"pseudonym({value})" if one.privacy == "hash" else value
+    return f", {value} AS {_quoted(one.name)}"
 
 
 def _identity(contract: Contract, fields: dict[str, str]) -> str:

@@ -419,6 +419,12 @@ OTHERS = [
         stream="s3_access",
     ),
     Case(
+        "log: no request id",
+        [access().replace("<id>", "-"), access(size="9").replace("<id>", "-"), access()],
+        ["no_identity", "no_identity", "513"],
+        stream="s3_access",
+    ),
+    Case(
         "log: NUL and bytes",
         [access("t\0/x"), access().encode().replace(b"t-1", b"\xff")],
         ["513", "not_utf8"],
