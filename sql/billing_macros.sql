@@ -124,6 +124,10 @@ CASE WHEN text[1] NOT IN ('{', '[', '"') OR NOT (regexp_matches(text, pattern) O
 CREATE OR REPLACE MACRO amount_product(price, quantity) AS
 TRY((try_cast(price AS DECIMAL(19,12)) * try_cast(quantity AS DECIMAL(19,12)))::DECIMAL(38,18));
 
+-- amount x rate, as amount_product; the amount itself at a rate of 1.
+CREATE OR REPLACE MACRO converted_amount(amount, rate) AS
+CASE WHEN rate = 1 THEN amount ELSE amount_product(amount, rate) END;
+
 -- part / whole to 12 places, the rest cut off; both to ten places, below 10^8. NULL where the whole is zero.
 CREATE OR REPLACE MACRO amount_ratio(part, whole) AS
 TRY((

@@ -375,6 +375,14 @@ def test_a_price_times_a_quantity_is_a_decimal_or_nothing(price, quantity, produ
     assert found == (None if product is None else Decimal(product))
 
 
+@pytest.mark.parametrize(("rate", "amount"), [("1", "12345678.5"), ("0.5", None), (None, None)])
+def test_an_amount_is_converted_or_not_at_all(rate, amount):
+    found = value("converted_amount(12345678.5::DECIMAL(38,18), ?::DECIMAL(38,18))", rate)
+
+    assert found == (amount and Decimal(amount))
+    assert value("converted_amount(3::DECIMAL(38,18), 0.5::DECIMAL(38,18))") == Decimal("1.5")
+
+
 @pytest.mark.parametrize(
     ("part", "whole", "ratio"),
     [

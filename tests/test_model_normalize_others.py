@@ -230,5 +230,36 @@ def test_an_amortized_line_has_no_price_because_it_has_no_list_cost():
     assert (row["list_unit_price"], row["contracted_unit_price"]) == (None, None)
 
 
+MCA = {"BillingCurrency": "EUR", "pricingCurrency": "USD", "UnitPrice": "0.1", "PayGPrice": "0.2"}
+
+
+@pytest.mark.parametrize(
+    ("values", "contracted", "listed", "unit_price"),
+    [
+        ({"exchangeRatePricingToBilling": "0.5"}, "0.4", "0.8", "0.05"),
+        (
+            {"exchangeRatePricingToBilling": "0.5", "paygCostInBillingCurrency": "0.9"},
+            "0.4",
+            "0.9",
+            "0.05",
+        ),
+        ({"exchangeRatePricingToBilling": "0.5", "pricingCurrency": "EUR"}, "0.8", "1.6", "0.1"),
+        ({"exchangeRatePricingToBilling": None}, "0.4", "0.4", None),
+    ],
+)
+def test_azure_prices_of_another_currency_are_converted_at_the_rate_of_the_line(
+    values, contracted, listed, unit_price
+):
+    # given 8 hours at 0.10 and 0.20 dollars, billed with 0.40 euros
+    row = azure(**MCA | values)
+
+    costs = [row[name] for name in ("contracted_cost", "list_cost", "billed_cost")]
+    assert costs == list(map(Decimal, (contracted, listed, "0.4")))
+    assert row["contracted_unit_price"] == (unit_price and Decimal(unit_price))
+    assert row["pricing_currency_contracted_unit_price"] == Decimal("0.1")
+    is_converted = values.get("exchangeRatePricingToBilling") and "pricingCurrency" not in values
+    assert ("converted:contracted_cost" in row["x_changes"]) is bool(is_converted)
+
+
 def test_a_google_tax_is_charged_once():
     assert gcp(cost_type="tax")["charge_frequency"] == "One-Time"

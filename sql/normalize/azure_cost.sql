@@ -2,6 +2,8 @@
 --
 -- Both are views of the same money. Actual cost gives what is billed, and what is effective of lines that no
 -- commitment touches; amortized cost gives what is effective of lines under a commitment, and only mirrors the rest.
+-- Prices are in the pricing currency, which is not always the billing one: what is made of them is converted at the rate
+-- of the line, as costs are (Microsoft, "Understand cost details fields": price x quantity x ExchangeRatePricingToBilling).
 --
 -- grain:   x_row
 -- inputs:  raw, service_category
@@ -16,8 +18,7 @@ WITH line AS (
         coalesce(benefit_id, reservation_id) AS commitment,
         date_trunc('month', coalesce(billing_period_start_date, charge_date))::TIMESTAMP AS month_start,
         coalesce(billing_profile_id, billing_account_id, subscription_id) AS account,
-        coalesce(payg_cost, amount_product(nullif(pay_g_price, 0), quantity)) AS list,
-        amount_product(nullif(unit_price, 0), quantity) AS contracted
+        CASE WHEN pricing_currency <> billing_currency THEN exchange_rate ELSE 1 END AS rate
     FROM raw
 ),
 
@@ -27,9 +28,11 @@ sorted AS (
         CASE
             WHEN kind IN ('Usage', 'UnusedReservation', 'UnusedSavingsPlan') THEN 'Usage'
             WHEN kind IN ('Purchase', 'Tax') THEN kind
-            WHEN kind = 'Refund' THEN 'Purchase'
-            ELSE 'Adjustment'
-        END AS charge_category
+            WHEN kind = 'Refund' THEN 'Purchase' ELSE 'Adjustment'
+        END AS charge_category,
+        kind <> 'Tax' AND NOT is_amortized AS has_price,
+        coalesce(payg_cost, converted_amount(amount_product(nullif(pay_g_price, 0), quantity), rate)) AS list,
+        converted_amount(amount_product(nullif(unit_price, 0), quantity), rate) AS contracted
     FROM line
 )
 
@@ -56,10 +59,8 @@ SELECT
         AS commitment_discount_category,
     commitment AS commitment_discount_id,
     coalesce(benefit_name, reservation_name) AS commitment_discount_name,
-    CASE
-        WHEN commitment IS NULL OR charge_category <> 'Usage' THEN NULL
-        WHEN kind LIKE 'Unused%' THEN 'Unused' ELSE 'Used'
-    END AS commitment_discount_status,
+    CASE WHEN commitment IS NULL OR charge_category <> 'Usage' THEN NULL
+        WHEN kind LIKE 'Unused%' THEN 'Unused' ELSE 'Used' END AS commitment_discount_status,
     CASE WHEN commitment IS NULL THEN NULL WHEN pricing_model = 'SavingsPlan' THEN 'Savings Plan' ELSE 'Reservation' END
         AS commitment_discount_type,
     -- of usage under a commitment the amortized line counts the quantity, the actual one (of no cost) does not
@@ -67,19 +68,21 @@ SELECT
     CASE WHEN charge_category = 'Usage' AND (is_amortized OR NOT is_committed) THEN unit_of_measure END AS consumed_unit,
     CASE WHEN is_amortized THEN 0 ELSE coalesce(contracted, cost) END AS contracted_cost,
     -- list and contracted cost, and the prices that they are made of, stand on the actual line
-    CASE WHEN charge_category <> 'Tax' AND NOT is_amortized THEN unit_price END AS contracted_unit_price,
+    CASE WHEN has_price THEN converted_amount(unit_price, rate) END AS contracted_unit_price,
     CASE WHEN is_amortized OR NOT is_committed THEN cost ELSE 0 END AS effective_cost,
     invoice_id,
     'Microsoft' AS invoice_issuer_name,
     CASE WHEN is_amortized THEN 0 ELSE coalesce(list, contracted, cost) END AS list_cost,
-    CASE WHEN charge_category <> 'Tax' AND NOT is_amortized THEN nullif(pay_g_price, 0) END AS list_unit_price,
+    CASE WHEN has_price THEN converted_amount(nullif(pay_g_price, 0), rate) END AS list_unit_price,
     CASE
         WHEN charge_category NOT IN ('Usage', 'Purchase') THEN NULL
         WHEN is_committed THEN 'Committed'
-        WHEN pricing_model = 'Spot' THEN 'Dynamic'
-        ELSE 'Standard'
+        WHEN pricing_model = 'Spot' THEN 'Dynamic' ELSE 'Standard'
     END AS pricing_category,
     pricing_currency,
+    CASE WHEN has_price AND pricing_currency IS NOT NULL THEN unit_price END AS pricing_currency_contracted_unit_price,
+    CASE WHEN has_price AND pricing_currency IS NOT NULL THEN nullif(pay_g_price, 0) END
+        AS pricing_currency_list_unit_price,
     CASE WHEN charge_category IN ('Usage', 'Purchase') THEN quantity END AS pricing_quantity,
     CASE WHEN charge_category IN ('Usage', 'Purchase') THEN unit_of_measure END AS pricing_unit,
     'Microsoft' AS provider_name,
@@ -106,6 +109,8 @@ SELECT
         CASE WHEN list IS NULL AND NOT is_amortized THEN {'key': 'filled:list_cost', 'value': ''} END,
         CASE WHEN payg_cost IS NULL AND list IS NOT NULL THEN {'key': 'derived:list_cost', 'value': ''} END,
         CASE WHEN contracted IS NULL AND NOT is_amortized THEN {'key': 'filled:contracted_cost', 'value': ''} END,
+        CASE WHEN rate <> 1 AND contracted IS NOT NULL AND NOT is_amortized
+        THEN {'key': 'converted:contracted_cost', 'value': rate::VARCHAR} END,
         CASE WHEN is_committed AND NOT is_amortized THEN {'key': 'elsewhere:effective_cost', 'value': ''} END,
         CASE WHEN resource_id <> lower(resource_id) THEN {'key': 'lowered:resource_id', 'value': resource_id} END,
         CASE WHEN charge_type IS NULL THEN {'key': 'filled:charge_category', 'value': ''} END,
