@@ -52,10 +52,11 @@ def test_history_that_is_brought_in_wakes_nobody_and_an_export_that_runs_does(
     # when the export delivers the open month, then it has its hours, and is missed after them
     monkeypatch.setattr(stages, "_now", lambda: NOW)
     ingest(lake, "gcp", SETTLED, cost="much")
-    assert not stages.overdue("gcp_focus")
+    (rejected,) = stages.overdue("gcp_focus")
+    assert "was rejected (amount_not_a_number: " in rejected
     monkeypatch.setattr(stages, "_now", lambda: NOW + timedelta(hours=36))
-    (why,) = stages.overdue("gcp_focus")
-    assert "no complete delivery for 36 hours" in why
+    missed, again = stages.overdue("gcp_focus")
+    assert "no complete delivery for 36 hours" in missed and again == rejected
 
 
 def test_deliveries_that_are_never_complete_are_missed_too(lake, monkeypatch):

@@ -11,7 +11,6 @@ from etl.billing.contract import BillingContract
 from etl.billing.delivery import (
     COMPLETE,
     LOADED,
-    SEEN,
     SUPERSEDED,
     Delivery,
     age,
@@ -40,7 +39,7 @@ def choose(
     of_id = {one.delivery_id: one for one in known}
     wanted = [one for one in found if billing_period in (None, one.billing_period)]
     open_ones: list[Delivery] = []
-    changed = _vanished(of_id, wanted, billing_period)
+    changed: list[Delivery] = []
     for one in wanted:
         before = of_id.get(one.delivery_id)
         if one.delivery_id in passed_over:
@@ -56,20 +55,6 @@ def choose(
     if contract.discovery.kind == "append":
         return _last_of_each_place(open_ones, changed)
     return _newest(open_ones, of_id, waiting, changed)
-
-
-def _vanished(
-    known: dict[str, Delivery], wanted: list[Delivery], billing_period: str | None
-) -> list[Delivery]:
-    """What was refused, and no longer lies where it lay: nothing waits for it."""
-    there = {one.delivery_id for one in wanted}
-    return [
-        one.at(SEEN, "vanished")
-        for one in known.values()
-        if one.state == COMPLETE
-        and one.delivery_id not in there
-        and billing_period in (None, one.billing_period)
-    ]
 
 
 def _is_settled(contract: BillingContract, before: Delivery, now: Delivery, again: bool) -> bool:

@@ -1,17 +1,36 @@
-"""Deliveries that wait: complete, and refused for what else is known of their month, until somebody acts.
+"""Deliveries that wait for somebody to act: complete, and refused for what else is known of their month; or rejected,
+while nothing has come after them.
 
-Such a delivery is looked at on each run, and read again only where something that it was held against is another.
+One that is complete is looked at on each run, and read again only where something that it was held against is another.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from etl.billing.contract import BillingContract
-from etl.billing.delivery import COMPLETE, Delivery, Refused
+from etl.billing.delivery import (
+    COMPLETE,
+    LOADED,
+    REJECTED,
+    SEEN,
+    SUPERSEDED,
+    Delivery,
+    Refused,
+    age,
+)
 from etl.billing.tables import CHARGE_DAILY
 from etl.release import Release
+
+# rejected for what a manifest says: another data set, or part of a month, as exports beside the contract's own write
+NOT_MEANT = (
+    "dataset_version",
+    "foreign_dataset",
+    "foreign_bucket",
+    "partial_month",
+    "several_months",
+)
 
 
 def waiting(
@@ -50,10 +69,54 @@ def refused(
     }
 
 
-def messages(known: Iterable[Delivery], billing_period: str | None = None) -> list[str]:
+def messages(
+    contract: BillingContract, known: Iterable[Delivery], billing_period: str | None = None
+) -> list[str]:
     """What is to be done for the deliveries of a ledger that wait, of all months or of one."""
-    wanted = (one for one in known if billing_period in (None, one.billing_period))
-    return sorted({one.detail for one in wanted if one.state == COMPLETE and one.detail})
+    rows = [one for one in known if billing_period in (None, one.billing_period)]
+    held = {one.detail for one in rows if one.state == COMPLETE and one.detail}
+    return sorted(held | {_told(one) for one in rows if _is_missing(contract, one, rows)})
+
+
+def vanished(
+    contract: BillingContract,
+    known: Sequence[Delivery],
+    there: Collection[str],
+    billing_period: str | None,
+) -> list[Delivery]:
+    """Ledger rows of what waited, and no longer lies where it lay: nobody waits for it."""
+    gone = [
+        one
+        for one in known
+        if one.delivery_id not in there and billing_period in (None, one.billing_period)
+    ]
+    return [
+        one.at(SEEN, "vanished")
+        for one in gone
+        if one.state == COMPLETE or _is_missing(contract, one, known)
+    ]
+
+
+def _is_missing(contract: BillingContract, one: Delivery, known: Iterable[Delivery]) -> bool:
+    """Rejected for what it holds, and nothing newer of its month, or of its place where deliveries add, was judged."""
+    if one.state != REJECTED or one.reason in NOT_MEANT:
+        return False
+    if contract.discovery.kind == "append":
+        others = [other for other in known if other.place == one.place]
+    else:
+        others = [other for other in known if other.billing_period == one.billing_period]
+    return not any(
+        age(other) > age(one)
+        for other in others
+        if other.state in (LOADED, SUPERSEDED, REJECTED) and other.reason not in NOT_MEANT
+    )
+
+
+def _told(one: Delivery) -> str:
+    return (
+        f"{one.stream} {one.billing_period}: {one.delivery_id} was rejected ({one.reason}: {one.detail}), and nothing "
+        "has come after it: let the provider write it again, or remove it from landing"
+    )
 
 
 def _again(

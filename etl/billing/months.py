@@ -64,7 +64,7 @@ def settle(
     work.save({"base": plan["base"], "tables": out.tables}, "settled.json")
     rows = {one.delivery_id: one for one in done.ledger(contract.stream, known)}
     rows |= {one.delivery_id: one for one in done.changed if one.stream == contract.stream}
-    waiting = held.messages(rows.values(), plan["asked"])
+    waiting = held.messages(contract, rows.values(), plan["asked"])
     return Settled(done.changed, sums, waiting)
 
 

@@ -123,7 +123,7 @@ def overdue(stream: str) -> list[str]:
     with work.scratch() as folder:
         known = delivery.ledger(work.settings, work.lake, release.latest(work.lake), stream, folder)
     late = absence.overdue(work.landing, work.settings.contracts, contract, known, _now())
-    return [*([late] if late else []), *held.messages(known)]
+    return [*([late] if late else []), *held.messages(contract, known)]
 
 
 def alarm() -> None:
@@ -167,6 +167,7 @@ def _chosen(
     if adds and not asked:  # what comes together is judged together
         waiting = held.waiting(contract, base, [one for one, *_ in chosen], known, rules)
     news = [one for one in told if one.detail not in {before.detail for before in known}]
+    news += held.vanished(contract, known, lying.there, asked)
     return chosen, [one for one in chosen if one[0].delivery_id not in waiting], changed + news
 
 
