@@ -136,7 +136,7 @@ def _build(options: argparse.Namespace) -> int:
         done = stages.build(options.usage_date, stream, f"cli-build-{options.usage_date}")
         print(f"{stream} {options.usage_date}: {_shown(done)}", flush=True)
     if not known:
-        print(f"no stream has rows on {options.usage_date}: nothing to build")
+        print(f"no stream of a contract has rows on {options.usage_date}: nothing to build")
     else:
         print(f"statement: {pages.write_statement(options.usage_date)['page']}")
     return 0

@@ -17,8 +17,6 @@ from etl.errors import ContractError
 
 UNATTRIBUTED = "UNATTRIBUTED"
 DATE_PARTS = {part: f"(?P<{part}>[0-9]{{{len(part)}}})" for part in ("yyyy", "MM", "dd")}
-
-
 JSON_PATH = re.compile(r'\$(\.(\w[\w-]*|"[^"*]+")|\[\d+\])*')
 COLUMN = r"^[a-z_][a-z0-9_]*$"
 OURS = {"record_id", "raw_object_key", "raw_line", "delivered_at"}  # beside the fields in `raw`
@@ -206,7 +204,8 @@ def load(folder: Path, stream: str) -> Contract:
     active = [one for one in versions if one.active]
     if len(active) != 1:
         raise ContractError(
-            f"{folder / stream}: exactly one version must have status: active, found {len(active)}"
+            f"{folder / stream}: exactly one version must have status: active, found {len(active)} "
+            "(of a source that has ended, remove the folder)"
         )
     return active[0]
 

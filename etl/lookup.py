@@ -122,14 +122,14 @@ def missed(work: Work[contract.Contract], base: Release) -> list[ledger.Unread]:
 
 
 def build_streams(usage_date: date) -> list[str]:
-    """Streams that have rows on a usage date."""
+    """Streams that have rows on a usage date and a contract: a source that has ended stays as it is published."""
     newest = release.latest(_lake())
     names = {
         layout.partition_values(name)["stream"]
         for table in (USAGE_ARRIVAL.name, USAGE_EVENT.name)
         for name in newest.partitions(table, usage_date=usage_date)
     }
-    return sorted(names)
+    return sorted(names.intersection(streams()))
 
 
 def status(today: date) -> dict:

@@ -22,6 +22,7 @@ from etl import cli, contract, layout, lookup, release
 from etl.settings import ROOT
 from tests.conftest import Lake, decide
 from tests.events import DAY, evening, event, key, lines
+from tests.hostile import access
 
 COMMAND = Path(sys.executable).parent / "usage-export"
 DAILY = "SELECT meter, sum(quantity)::DECIMAL(38,9) AS q FROM usage_daily GROUP BY ALL"
@@ -79,7 +80,7 @@ def test_ingest_and_build_say_what_became_of_the_rows_and_what_comes_next(said):
 def test_a_date_without_rows_has_nothing_to_build(run):
     assert run("build", "--usage-date", "2020-01-01") == (
         0,
-        "no stream has rows on 2020-01-01: nothing to build\n",
+        "no stream of a contract has rows on 2020-01-01: nothing to build\n",
         "",
     )
 
@@ -180,6 +181,23 @@ def test_a_wrong_contract_stops_only_its_own_stream(run, tmp_path, monkeypatch):
 
     assert run("ingest", "cloudtrail", "--landed", "2026-11-18")[0] == 1
     assert run("ingest", "app_usage", "--landed", "2026-11-18")[0] == 0
+
+
+def test_a_source_that_has_ended_stays_as_published_and_holds_back_no_other(
+    lake, tmp_path, monkeypatch, quick_judge, capsys
+):
+    lake.land(key(), lines(event("a", 2)), evening())
+    lake.land("s3logs/1/eu/b/2026/11/18/x", access().encode(), evening())
+    lake.run("app_usage", DAY)
+    lake.ingest("s3_access", DAY)
+    shutil.copytree(ROOT / "contracts/s3_access", tmp_path / "s3_access")
+    monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(tmp_path))
+
+    assert cli.main(["build", "--usage-date", str(DAY)]) == 0
+
+    assert capsys.readouterr().out.startswith(f"s3_access {DAY}: ")
+    streams = lake.rows("SELECT DISTINCT stream FROM usage_daily ORDER BY ALL")
+    assert [row["stream"] for row in streams] == ["app_usage", "s3_access"]
 
 
 def test_status_tells_release_pending_dates_and_backlog(run, said):
