@@ -74,7 +74,7 @@ def plainly(value: object) -> object:
             ("CommitmentDiscountId", "UsedCost", "UnusedCost"),
             [("plan", 3, 2)],
         ),
-        ("report/focus_saving", ("ServiceName", "Saved"), [("Compute", 3), ("Storage", 0)]),
+        ("report/focus_saving", ("ServiceName", "Saved"), [("Compute", 3), ("Storage", -2)]),
         (
             "report/focus_invoice",
             ("InvoiceId", "ChargeCategory", "BilledCost"),

@@ -50,6 +50,30 @@ def test_of_deliveries_that_came_at_once_the_newest_good_one_is_loaded(lake, bod
     expect_nothing_new(lake)
 
 
+def test_a_month_whose_last_lines_were_taken_away_is_loaded_where_it_is_asked_for(lake):
+    # given a month with a line of its last day, and a delivery that has it no more
+    last = line(ChargePeriodStart="2026-10-31T00:00:00Z", ChargePeriodEnd="2026-11-01T00:00:00Z")
+    land(lake, "one.csv", bill(line(), last), FIRST)
+    stages.ingest("aws_focus", "first")
+    land(lake, "two.csv", bill(line()), SECOND)
+
+    # then it may be a part of the month, and what to do otherwise is said
+    (said,) = stages.ingest("aws_focus", "second")["details"].values()
+    assert (
+        "ask for the month by name: usage-export billing ingest aws_focus --period 2026-10" in said
+    )
+    assert states(lake)["two.csv"] == ("rejected", "partial_month")
+
+    # and asked for it takes the month
+    stages.ingest("aws_focus", "third", "2026-10")
+    assert billed(lake) == {"USD": Decimal("1.25")}
+    (moved,) = lake.rows("SELECT charge_date, billed_difference FROM charge_restatement")
+    assert (str(moved["charge_date"]), moved["billed_difference"]) == (
+        "2026-10-31",
+        Decimal("-1.25"),
+    )
+
+
 def test_an_empty_month_is_loaded_where_nothing_better_came(lake):
     land(lake, "one.csv", bill(line(BilledCost="much")), FIRST)
     land(lake, "two.csv", bill(), SECOND)

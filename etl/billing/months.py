@@ -110,8 +110,10 @@ def _settle(
     waits: dict[str, Delivery] = {}
     while True:
         out.tables.clear()
-        done = outcome.decide(contract, base, loads, known, set_aside, waits, moved, out)
-        months = done.months(contract, plan["asked"])
+        done = outcome.decide(
+            contract, base, loads, known, set_aside, waits, moved, plan["asked"], out
+        )
+        months = done.months(contract)
         sums, refused = _settle_each(work, contract, base, months, unfit, folder, out)
         if not refused:
             return done, sums

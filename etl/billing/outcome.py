@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from etl import layout
-from etl.billing import delivery
+from etl.billing import delivery, partial
 from etl.billing.contract import BillingContract
 from etl.billing.delivery import LOADED, REJECTED, SUPERSEDED, Delivery, age
 from etl.billing.moved import Moved, is_same_object
@@ -32,6 +32,7 @@ class Outcome:
     """`touched`: month -> deliveries that this run has read and whose charges come or go in it."""
 
     stream: str
+    asked: str | None = None  # month that was asked for by name
     changed: list[Delivery] = field(default_factory=list)
     sources: list[dict] = field(default_factory=list)
     touched: dict[str, set[str]] = field(default_factory=dict)
@@ -51,7 +52,7 @@ class Outcome:
         names = self.touched[billing_period]
         return [one for one in self.changed if one.delivery_id in names]
 
-    def months(self, contract: BillingContract, asked: str | None) -> list[Month]:
+    def months(self, contract: BillingContract) -> list[Month]:
         """Months whose charges are added, replaced or removed."""
         days = contract.discovery.closes_after_days
         return [
@@ -63,7 +64,7 @@ class Outcome:
                     delivery.is_closed(period, one.submitted_at, days)
                     for one in self.touching(period)
                 ),
-                period == asked,
+                period == self.asked,
                 self._taken_over(period),
             )
             for period in sorted(self.touched)
@@ -83,12 +84,13 @@ def decide(
     set_aside: Iterable[Delivery],
     refused: Mapping[str, Delivery],
     moved: Moved,
+    asked: str | None,
     out: Staged,
 ) -> Outcome:
     """Take in each delivery in its turn, but for those `refused`: nothing of theirs comes, nothing goes. `known`
     are the ledgers of this contract and of those that it takes over from, `moved` the versions of objects in other
-    places."""
-    done = Outcome(contract.stream, list(set_aside))
+    places, `asked` the month that was asked for by name."""
+    done = Outcome(contract.stream, asked, list(set_aside))
     for load in loads:
         one = delivery.from_json(load["delivery"])
         if one.delivery_id in refused:
@@ -109,7 +111,7 @@ def _take(
     done: Outcome,
 ) -> None:
     """One load; where it is accepted, its charges take the place of what it replaces."""
-    one = accept(contract, delivery.from_json(load["delivery"]), known, elsewhere)
+    one = accept(contract, delivery.from_json(load["delivery"]), known, elsewhere, done.asked)
     old = taken_back(contract, one, known, elsewhere)
     names = {
         name
@@ -163,8 +165,9 @@ def _is_back(one: Delivery, before: Delivery) -> bool:
 def accept(
     contract: BillingContract,
     done: Delivery,
-    known: Iterable[Delivery],
+    known: Collection[Delivery],
     elsewhere: Collection[str] = (),
+    asked: str | None = None,
 ) -> Delivery:
     """What becomes of a delivery once its rows were read, given what is loaded of its month, be it by a contract
     that this one takes over from. `elsewhere`: versions of its object in other places."""
@@ -178,11 +181,8 @@ def accept(
             return done.at(SUPERSEDED, "same_content", old.delivery_id)
         if old.rows and not done.rows:
             return done.at(REJECTED, "empty", f"{old.rows} rows are loaded")
-        if _is_back(done, old):
-            continue
-        if old.last_day and done.last_day and done.last_day < old.last_day:
-            detail = f"ends on {done.last_day}, what is loaded on {old.last_day}"
-            return done.at(REJECTED, "partial_month", detail)
+        if not _is_back(done, old) and (part := partial.refused(done, old, known, asked)):
+            return part
     return done
 
 

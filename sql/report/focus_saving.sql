@@ -1,18 +1,31 @@
 -- FOCUS use case "Determine the effective savings rate": list against effective cost, by service.
 --
+-- The list cost of a commitment that was bought is left out, as FOCUS asks for ("List Cost": else it counts twice, once
+-- more in what the commitment covers); what of it is effective was spent on nothing, and lessens the savings.
+--
 -- grain:   ProviderName, ServiceName, BillingCurrency
 -- inputs:  focus_1_2
 -- params:  start (inclusive), end (exclusive)
+
+WITH cost AS (
+    SELECT
+        ProviderName,
+        ServiceName,
+        BillingCurrency,
+        coalesce(sum(ListCost) FILTER (ChargeCategory = 'Usage' OR CommitmentDiscountId IS NULL), 0) AS listed,
+        sum(EffectiveCost) AS effective
+    FROM focus_1_2
+    WHERE ChargeCategory IN ('Usage', 'Purchase') AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
+    GROUP BY ALL
+)
 
 SELECT
     ProviderName,
     ServiceName,
     BillingCurrency,
-    sum(ListCost)::DECIMAL(38,18) AS ListCost,
-    sum(EffectiveCost)::DECIMAL(38,18) AS EffectiveCost,
-    (sum(ListCost) - sum(EffectiveCost))::DECIMAL(38,18) AS Saved
-FROM focus_1_2
-WHERE ChargeCategory IN ('Usage', 'Purchase') AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
-GROUP BY ALL
-HAVING sum(ListCost) > 0
+    listed::DECIMAL(38,18) AS ListCost,
+    effective::DECIMAL(38,18) AS EffectiveCost,
+    (listed - effective)::DECIMAL(38,18) AS Saved
+FROM cost
+WHERE listed > 0 OR effective <> 0
 ORDER BY Saved DESC, ServiceName
