@@ -15,6 +15,7 @@ from etl import shown
 from etl.billing import cli
 from etl.cli_dates import day
 from etl.errors import ContractError, SettingError, UsageError
+from etl.shown import many
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,8 +193,8 @@ def _sweep(options: argparse.Namespace) -> int:
         print(key)
     verb = "would delete" if options.dry_run else "deleted"
     print(
-        f"{verb} {done['objects']} objects, {done['bytes']:,} bytes: {len(done['work'])} of work "
-        f"areas, {len(done['staged'])} staged files that no release names"
+        f"{verb} {many(done['objects'], 'object')}, {many(done['bytes'], 'byte')}: {len(done['work'])} of work "
+        f"areas, {len(done['staged'])} of staged files that no release names"
     )
     return 0
 

@@ -15,6 +15,7 @@ from etl.contract import Contract
 from etl.discovery import Listing, key_date, listing
 from etl.errors import SourceError, UnstableLanding
 from etl.manifest import Landed
+from etl.shown import many
 from etl.store import Pinned, Store
 from etl.unread import Unread
 
@@ -187,14 +188,14 @@ def _refuse_vanished(
     other = [key for key in gone if not contract.discovery.regex.fullmatch(key)]
     if other:
         raise SourceError(
-            f"{contract.stream}: {len(other)} objects that were read before do not match usage.discovery.path of "
+            f"{contract.stream}: {many(len(other), 'object')} read before, not matched by usage.discovery.path of "
             f"version {contract.version} ({contract.discovery.path}), first "
             f"{landing.location.url(other[0])}: the path was changed; give it back and let a contract of another "
             "name read the new one, or leave their landed date as it is published"
         )
     if gone:
         raise SourceError(
-            f"{contract.stream}: {len(gone)} objects that were read before are gone from landing, first "
+            f"{contract.stream}: {many(len(gone), 'object')} read before, gone from landing, first "
             f"{landing.location.url(gone[0])}: restore them, or leave their landed date as it is published"
         )
 

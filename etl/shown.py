@@ -23,6 +23,15 @@ def lines(text: str) -> str:
     )
 
 
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def many(number: int, one: str) -> str:
+    """A number of things, in English."""
+    return f"{count(number)} {one}{'' if number == 1 else 's'}"
+
+
 def _printable(character: str) -> str:
     return character if character.isprintable() else ascii(character)[1:-1]
 

@@ -20,6 +20,7 @@ from etl.contract import Contract
 from etl.errors import QualityError
 from etl.release import Entry
 from etl.settings import ROOT, Settings
+from etl.shown import many
 from etl.store import Store
 from etl.tables import Table
 
@@ -160,12 +161,12 @@ def _message(
     """A line a rule: which, how many rows, where they came from; never a value."""
     rules = {_rule(one): one["meta"] for one in suite["expectations"]}
     lines = [
-        f"  {one['rule']} ({rules[one['rule']]['says']}): {one['violations']} violations"
+        f"  {one['rule']} ({rules[one['rule']]['says']}): {many(one['violations'], 'violation')}"
         + _lineage(engine, subject, rules[one["rule"]])
         for one in failed
     ]
     where = f"{subject.table.name} of {subject.stream}, {subject.part}"
-    head = f"{where}: {len(failed)} expectations failed, it is not published:"
+    head = f"{where}: {many(len(failed), 'expectation')} failed, it is not published:"
     return "\n".join([head, *lines, f"see {docs}"])
 
 

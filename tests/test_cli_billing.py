@@ -56,7 +56,7 @@ def test_deliveries_are_listed_with_their_outcome(run):
     assert code == 0
     assert first.startswith("aws_focus 2026-10 2026-10-20 00:00 billing/aws/focus/export/")
     assert ": superseded (newer_delivery: " in first and "2 rows" in first
-    assert ": loaded, 1 rows, 1 objects, " in second
+    assert ": loaded, 1 row, 1 object, " in second
     assert run("deliveries")[1] == out
     assert "  columns that the contract does not name: Extra" in out
 

@@ -199,7 +199,7 @@ def test_what_moved_since_the_dry_run_is_named_and_nothing_is_published(wrong, c
 
     path.write_text(right)
     landing = f"first s3://landing/{wrong.name}/{key(offset=50)}"
-    assert f"landing moved: 1 objects came, went or changed, {landing}" in str(caught.value)
+    assert f"landing moved: 1 object came, went or changed, {landing}" in str(caught.value)
     lake = f"the lake moved from release {before.number - 1} to {before.number}"
     assert f"{lake}; contract or code changed); nothing was published" in str(caught.value)
     assert wrong.release() == before
@@ -284,7 +284,7 @@ def test_without_dates_in_keys_an_object_that_moved_is_for_an_ingest_first(lake)
     assert dates({DAY: {a: etags[a]}}, NEXT) == {b: NEXT, c: NEXT}
     with pytest.raises(SourceError, match=r"b.json.gz was read for landed date 2026-11-18 and now"):
         dates({DAY: {a: etags[a], b: "older"}}, DAY)
-    with pytest.raises(SourceError, match="1 objects that were read before are gone"):
+    with pytest.raises(SourceError, match="1 object read before, gone"):
         dates({DAY: {a: etags[a], "events/gone.json.gz": "x"}}, DAY)
 
 

@@ -80,9 +80,9 @@ def test_refusals_and_what_moved_are_told():
 def test_nothing_would_change_is_said_in_words():
     kept = FOUND | {"partitions": [partition("kept")]}
 
-    assert verdict(kept) == "nothing would change: 1 partitions came out as they are in release 12"
+    assert verdict(kept) == "nothing would change: 1 partition came out as in release 12"
     done = kept | {"dry_run": False, "release": 14}
-    assert verdict(done) == "nothing changed: 1 partitions came out as they are in release 14"
+    assert verdict(done) == "nothing changed: 1 partition came out as in release 14"
     changed = done | {"partitions": [partition("changed")]}
     assert verdict(changed) == "published as release 14: 1 changed, 0 kept"
 

@@ -246,7 +246,7 @@ def test_the_text_says_the_same():
         "unknown: this source gives no evidence",
         "10 records (10 measures), 4 late, 2 sampled, 0 clamped, 1 adjusts",
         "api_calls: 9 Requests kept out, 7 against what is kept",
-        "1 records voided; 2 voids stand here, 1 of them without a known target",
+        "1 record voided; 2 voids here, 1 of them without a known target",
         "arrivals landed on 2026-11-19",
         "Requests (-2)",
         "weighted 16 (an estimate)",

@@ -118,7 +118,7 @@ def test_people_see_it_where_they_look(proxy, behind, capsys):
     (stream,) = lookup.statement(DAY)["streams"]
     assert stream["landed"]["unread"] == [{"raw_object_key": BAD, "reason": "denied"}]
     text = lookup.statement_text(DAY)
-    assert f"  not read      1 objects, which a later run reads\n    {BAD} (denied)\n" in text
+    assert f"  not read      1 object, for a later run to read\n    {BAD} (denied)\n" in text
     # and in status
     assert cli.main(["status"]) == 0
     said = capsys.readouterr()
@@ -210,7 +210,7 @@ def test_what_vanished_is_lost_once_no_run_looks_back_to_it(behind, capsys):
     # then it stays on record, and waits no longer
     assert cli.main(["ingest", STREAM, "--landed", days[1]]) == 0
     assert [(row[1], row[2], row[4]) for row in ledger(behind)] == [(DAY, BAD, "lost")]
-    assert f"  lost          1 objects, gone from landing unread\n    {BAD}\n" in (
+    assert f"  lost          1 object, gone from landing unread\n    {BAD}\n" in (
         lookup.statement_text(DAY)
     )
     assert cli.main(["status"]) == 0
@@ -402,9 +402,7 @@ def test_a_replay_is_all_or_nothing(proxy, behind):
     before = behind.release()
     proxy.faults = [Fault("denied", "GET" + OF_BAD, OFTEN)]
 
-    with pytest.raises(
-        SourceError, match=r"1 objects of app_usage .*\+1\+.* nothing was published"
-    ):
+    with pytest.raises(SourceError, match=r"1 object of app_usage .*\+1\+.* nothing was published"):
         replay.replay(STREAM, DAY, DAY, "what it would change", False, "replay", lambda _: None)
 
     assert behind.release() == before

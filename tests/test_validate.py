@@ -152,7 +152,7 @@ def test_a_failed_suite_publishes_nothing_and_names_table_rule_count_and_line(
     ]
     first, second = (f"{key(offset=1)}:{line}" for line in (2, 3))
     assert rules[0].endswith(f": 2 violations, first at {first}, {second}")
-    assert rules[1].endswith(f": 1 violations, first at {second}")
+    assert rules[1].endswith(f": 1 violation, first at {second}")
     said = "".join([head, *rules])  # the page lies under a name of its content
     assert "300" not in said and "t-1" not in said, "never a value of a record"
     (docs,) = re.findall(rf"^see s3://lake/{lake.name}/(\S+)$", see)
@@ -178,7 +178,7 @@ def test_a_failed_total_keeps_the_older_release_readable(lake, tmp_path, monkeyp
     expect(monkeypatch, tmp_path, "usage_daily", "quantity > 0", "critical")
 
     with pytest.raises(
-        QualityError, match=r"usage_daily of app_usage, 2026-11-18: (?s:.*) 1 violations"
+        QualityError, match=r"usage_daily of app_usage, 2026-11-18: (?s:.*) 1 violation"
     ):
         lake.build("app_usage", DAY)
 

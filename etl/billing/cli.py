@@ -6,6 +6,7 @@ from decimal import Decimal, localcontext
 
 from etl import cli_dates
 from etl.errors import SettingError
+from etl.shown import many
 from etl.statement.page import exact
 from etl.tally import DIGITS
 
@@ -77,10 +78,10 @@ def _deliveries(options: argparse.Namespace) -> int:
     for stream in streams:
         for one in lookup.deliveries(stream):
             why = f" ({one.reason}: {one.detail})" if one.reason else ""
-            rows = "" if one.rows is None else f", {one.rows:,} rows"
+            rows = "" if one.rows is None else f", {many(one.rows, 'row')}"
             print(
                 f"{stream} {one.billing_period} {one.submitted_at:%Y-%m-%d %H:%M} "
-                f"{one.delivery_id}: {one.state}{why}{rows}, {one.objects} objects, {one.bytes:,} bytes"
+                f"{one.delivery_id}: {one.state}{why}{rows}, {many(one.objects, 'object')}, {many(one.bytes, 'byte')}"
             )
             if one.unknown_columns:
                 print(f"  columns that the contract does not name: {one.unknown_columns}")
@@ -132,4 +133,4 @@ def _lines(row: dict) -> str:
     added, removed, changed = (row[f"rows_{what}"] for what in ("added", "removed", "changed"))
     if not (added or removed or changed):
         return "as many lines as before"
-    return f"{added:,} lines added, {removed:,} removed, {changed:,} changed"
+    return f"{many(added, 'line')} added, {removed:,} removed, {changed:,} changed"

@@ -8,6 +8,7 @@ from etl.errors import StaleInput
 from etl.release import Changes, Release
 from etl.replay import difference, draft
 from etl.settings import code_version
+from etl.shown import many
 from etl.tables import QUARANTINE, RESTATEMENT, USAGE_DAILY
 from etl.work import Work
 
@@ -108,7 +109,9 @@ def _moved(drafted: Work, seen: dict, found: dict) -> list[str]:
     other = sorted(key for key in was.keys() | now.keys() if was.get(key) != now.get(key))
     if other:
         first = drafted.landing.url(other[0])
-        notes.append(f"landing moved: {len(other)} objects came, went or changed, first {first}")
+        notes.append(
+            f"landing moved: {many(len(other), 'object')} came, went or changed, first {first}"
+        )
     if seen["base"] != found["base"]:
         notes.append(f"the lake moved from release {seen['base']} to {found['base']}")
     if (seen["code"], seen["contract"]) != (found["code"], found["contract"]):

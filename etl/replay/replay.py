@@ -14,6 +14,7 @@ from etl import publish as publication
 from etl.errors import SettingError, SourceError
 from etl.release import Release
 from etl.replay import difference, draft, listing
+from etl.shown import many
 from etl.statement import pages
 from etl.tables import USAGE_ARRIVAL
 from etl.work import Work
@@ -33,7 +34,9 @@ def replay(
 ) -> dict:
     """All steps in this process; `say` hears of each one. Returns what changes, see `finish`."""
     found = plan(stream, first, last, reason, dry_run, run)
-    say(f"{stream} landed {first} to {last}: {found['objects']} objects, {found['bytes']:,} bytes")
+    say(
+        f"{stream} landed {first} to {last}: {many(found['objects'], 'object')}, {many(found['bytes'], 'byte')}"
+    )
     for n, batch in enumerate(found["batches"], 1):
         normalize(stream, run, batch)
         say(f"read batch {n} of {len(found['batches'])}")
@@ -137,7 +140,7 @@ def _refuse_unread(stream: str, run: str) -> None:
     """A replay is all or nothing: what it lists must not be a mixture of what was read when."""
     if missed := stages.unread(stream, run, draft.begin):
         raise SourceError(
-            f"{len(missed)} objects of {stream} could not be read, first {missed[0]['key']}: "
+            f"{many(len(missed), 'object')} of {stream} could not be read, first {missed[0]['key']}: "
             f"{missed[0]['said']}; nothing was published: run the replay again once it can be read, or "
             "replay other dates"
         )

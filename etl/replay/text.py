@@ -5,6 +5,7 @@ from itertools import groupby
 
 from etl import layout
 from etl.replay.difference import KEPT
+from etl.shown import many
 
 STATES = ("changed", "added", "removed", "relabelled", KEPT)
 
@@ -16,7 +17,7 @@ def text(found: dict) -> str:
         head,
         "=" * len(head),
         f"  reason       {found['reason']}",
-        f"  read again   {_n(len(found['objects']))} objects, {_n(found['bytes'])} bytes",
+        f"  read again   {many(len(found['objects']), 'object')}, {many(found['bytes'], 'byte')}",
         f"  builds       {', '.join(found['usage_dates']) or 'no usage date'}",
         *[f"  moved        since the dry run, {note}" for note in found.get("since_dry_run", ())],
         *_totals(found["totals"]),
@@ -34,7 +35,9 @@ def verdict(found: dict) -> str:
     differ = ", ".join(f"{states[one]} {one}" for one in STATES if states[one] and one != KEPT)
     if not differ:
         nothing = "nothing would change" if found["dry_run"] else "nothing changed"
-        return f"{nothing}: {states[KEPT]} partitions came out as they are in release {_release(found)}"
+        return (
+            f"{nothing}: {many(states[KEPT], 'partition')} came out as in release {_release(found)}"
+        )
     partitions = f"{differ}, {states[KEPT]} {KEPT}"
     if found["dry_run"]:
         return f"dry run on release {found['base']}: would publish one release: {partitions}"
@@ -103,7 +106,7 @@ def _partitions(items: list[dict]) -> list[str]:
 
 
 def _sizes(sizes: dict | None) -> str:
-    return f"{_n(sizes['rows'])} rows, {_n(sizes['bytes'])} bytes" if sizes else "none"
+    return f"{many(sizes['rows'], 'row')}, {many(sizes['bytes'], 'byte')}" if sizes else "none"
 
 
 def _signed(quantity: str) -> str:

@@ -1,7 +1,8 @@
 """The statement of a usage date as one self-contained HTML page: numbers exact as text, plots beside them."""
 
+from etl.shown import count, many
 from etl.statement import figures
-from etl.statement.page import Html, count, document, many, moment, named, tag
+from etl.statement.page import Html, document, moment, named, tag
 from etl.statement.points import points
 
 

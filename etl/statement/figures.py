@@ -3,14 +3,13 @@
 from decimal import Decimal
 
 from etl.reasons import REASONS
+from etl.shown import count, many
 from etl.statement.page import (
     Bar,
     Html,
     bars,
     columns,
-    count,
     exact,
-    many,
     named,
     plot_with_table,
     share,

@@ -5,7 +5,8 @@ from itertools import groupby
 
 from etl.layout import partition_values
 from etl.release import Release
-from etl.statement.page import Html, count, document, many, moment, table, tag
+from etl.shown import count, many
+from etl.statement.page import Html, document, moment, table, tag
 
 UNREAD, WAITS = "objects not read", "waits to be built"
 DATES = {"usage_event": "usage_date", "quarantine": "landed_date", "manifest": "landed_date"}

@@ -157,18 +157,9 @@ def short(value: Decimal | int) -> str:
     return _digits(number)
 
 
-def count(number: int) -> str:
-    return f"{number:,}"
-
-
 def moment(text: str) -> str:
     """A time in RFC 3339 as people write it."""
     return text.replace("T", " ").replace("Z", " UTC")
-
-
-def many(number: int, one: str) -> str:
-    """A number of things, in English."""
-    return f"{count(number)} {one}{'' if number == 1 else 's'}"
 
 
 def share(part: Decimal, whole: Decimal) -> str:

@@ -1,6 +1,6 @@
 """What in a statement asks for somebody's attention, as sentences."""
 
-from etl.statement.page import count, many
+from etl.shown import count, many
 
 
 def points(found: dict) -> list[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """The statement of a usage date as text for a terminal."""
 
 from etl import shown
-from etl.statement.page import count, exact, many
+from etl.shown import count, many
+from etl.statement.page import exact
 
 SHOWN_OBJECTS = 10
 
@@ -45,8 +46,8 @@ def _unread(unread: list[dict]) -> list[str]:
     lost = [one for one in unread if one["reason"] == "lost"]
     waits = [one for one in unread if one["reason"] != "lost"]
     return [
-        *_objects("  not read      {} objects, which a later run reads", waits),
-        *_objects("  lost          {} objects, gone from landing unread", lost),
+        *_objects("  not read      {}, for a later run to read", waits),
+        *_objects("  lost          {}, gone from landing unread", lost),
     ]
 
 
@@ -54,7 +55,7 @@ def _objects(head: str, some: list[dict]) -> list[str]:
     names = [f"    {shown.value(one['raw_object_key'])}{_why(one['reason'])}" for one in some]
     more = len(names) - SHOWN_OBJECTS
     rest = [f"    and {count(more)} more"] if more > 0 else []
-    return [head.format(count(len(names))), *names[:SHOWN_OBJECTS], *rest] if names else []
+    return [head.format(many(len(names), "object")), *names[:SHOWN_OBJECTS], *rest] if names else []
 
 
 def _why(reason: str) -> str:
@@ -96,7 +97,7 @@ def _usage(usage: dict) -> list[str]:
         )
     if usage["records_voided"] or usage["voids"]:
         lines.append(
-            f"    {count(usage['records_voided'])} records voided; {count(usage['voids'])} voids stand here, "
+            f"    {many(usage['records_voided'], 'record')} voided; {many(usage['voids'], 'void')} here, "
             f"{count(usage['voids_unmatched'])} of them without a known target"
         )
     return lines
