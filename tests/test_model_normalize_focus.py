@@ -36,6 +36,7 @@ def test_names_of_focus_1_3_are_read_too():
         ("ContractedCost", "contracted_cost", Decimal("1.25")),
         ("ListCost", "list_cost", Decimal("1.25")),
         ("ServiceCategory", "service_category", "Other"),
+        ("ServiceName", "service_name", "AWS"),
         ("InvoiceIssuerName", "invoice_issuer_name", "AWS"),
         ("PublisherName", "publisher_name", "AWS"),
     ],
@@ -45,6 +46,14 @@ def test_what_a_vendor_left_out_is_filled_and_said(column, name, filled):
 
     assert row[name] == filled
     assert row["x_changes"] == {f"filled:{name}": ""}
+
+
+def test_tags_that_come_as_a_list_are_an_object():
+    given = '[{"key": "team", "value": "a"}]'
+    (row,) = mapped("gcp_focus", line(Tags=given))
+
+    assert row["tags"] == '{"team":"a"}'
+    assert row["x_changes"] == {"respelled:tags": given}
 
 
 @pytest.mark.parametrize(

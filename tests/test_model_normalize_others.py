@@ -230,6 +230,27 @@ def test_an_amortized_line_has_no_price_because_it_has_no_list_cost():
     assert (row["list_unit_price"], row["contracted_unit_price"]) == (None, None)
 
 
+def test_an_azure_period_that_begins_on_any_day_is_a_calendar_month():
+    # as pay-as-you-go accounts have it: else an export of September held rows of August, and was refused
+    assert azure(BillingPeriodStartDate="08/15/2026")["billing_period_start"] == datetime(
+        2026, 9, 1
+    )
+    assert azure(BillingPeriodStartDate=None)["billing_period_start"] == datetime(2026, 9, 1)
+    assert azure(BillingPeriodStartDate="10/01/2026")["billing_period_start"] == datetime(
+        2026, 10, 1
+    )
+
+
+@pytest.mark.parametrize(
+    "row", [lambda: azure(MeterCategory=None), lambda: oci(product__service=None)]
+)
+def test_a_line_of_no_service_refuses_no_month(row):
+    made = row()
+
+    assert (made["row_problem"], made["service_name"]) == (None, "Unknown")
+    assert "filled:service_name" in made["x_changes"]
+
+
 MCA = {"BillingCurrency": "EUR", "pricingCurrency": "USD", "UnitPrice": "0.1", "PayGPrice": "0.2"}
 
 

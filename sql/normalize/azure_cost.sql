@@ -16,7 +16,9 @@ WITH line AS (
         coalesce(pricing_model IN ('Reservation', 'SavingsPlan'), false)
         OR coalesce(charge_type IN ('UnusedReservation', 'UnusedSavingsPlan'), false) AS is_committed,
         coalesce(benefit_id, reservation_id) AS commitment,
-        date_trunc('month', coalesce(billing_period_start_date, charge_date))::TIMESTAMP AS month_start,
+        -- the period of a pay-as-you-go account may begin on any day, its exports hold calendar months all the same
+        CASE WHEN day(billing_period_start_date) = 1 THEN billing_period_start_date
+            ELSE date_trunc('month', charge_date)::TIMESTAMP END AS month_start,
         coalesce(billing_profile_id, billing_account_id, subscription_id) AS account,
         CASE WHEN pricing_currency <> billing_currency THEN exchange_rate ELSE 1 END AS rate
     FROM raw
@@ -74,11 +76,8 @@ SELECT
     'Microsoft' AS invoice_issuer_name,
     CASE WHEN is_amortized THEN 0 ELSE coalesce(list, contracted, cost) END AS list_cost,
     CASE WHEN has_price THEN converted_amount(nullif(pay_g_price, 0), rate) END AS list_unit_price,
-    CASE
-        WHEN charge_category NOT IN ('Usage', 'Purchase') THEN NULL
-        WHEN is_committed THEN 'Committed'
-        WHEN pricing_model = 'Spot' THEN 'Dynamic' ELSE 'Standard'
-    END AS pricing_category,
+    CASE WHEN charge_category NOT IN ('Usage', 'Purchase') THEN NULL WHEN is_committed THEN 'Committed'
+        WHEN pricing_model = 'Spot' THEN 'Dynamic' ELSE 'Standard' END AS pricing_category,
     pricing_currency,
     CASE WHEN has_price AND pricing_currency IS NOT NULL THEN unit_price END AS pricing_currency_contracted_unit_price,
     CASE WHEN has_price AND pricing_currency IS NOT NULL THEN nullif(pay_g_price, 0) END
@@ -95,7 +94,7 @@ SELECT
     coalesce(resource_type, nullif(regexp_extract(lower(resource_id), '.*/providers/([^/]+/[^/]+)/', 1), ''),
         CASE WHEN resource_id IS NOT NULL THEN coalesce(consumed_service, meter_category) END) AS resource_type,
     coalesce(by_name.category, 'Other') AS service_category,
-    meter_category AS service_name,
+    coalesce(meter_category, 'Unknown') AS service_name,
     'Other (' || coalesce(by_name.category, 'Other') || ')' AS service_subcategory,
     CASE WHEN charge_category <> 'Tax' THEN coalesce(product_id, meter_id) END AS sku_id,
     CASE WHEN charge_category <> 'Tax' AND coalesce(product_id, meter_id) IS NOT NULL THEN meter_name END AS sku_meter,
@@ -114,6 +113,7 @@ SELECT
         CASE WHEN is_committed AND NOT is_amortized THEN {'key': 'elsewhere:effective_cost', 'value': ''} END,
         CASE WHEN resource_id <> lower(resource_id) THEN {'key': 'lowered:resource_id', 'value': resource_id} END,
         CASE WHEN charge_type IS NULL THEN {'key': 'filled:charge_category', 'value': ''} END,
+        CASE WHEN meter_category IS NULL THEN {'key': 'filled:service_name', 'value': ''} END,
         CASE WHEN by_name.category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END
     ], lambda one: one IS NOT NULL)) AS x_changes
 FROM sorted

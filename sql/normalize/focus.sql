@@ -1,5 +1,6 @@
 -- Lines of a FOCUS 1.0 to 1.4 export of any vendor -> charges: the columns as they are; what FOCUS asks for and the
--- vendor left out is filled, and said so.
+-- vendor left out is filled, and said so: Azure names no service on purchases, rounding and credits, and gives the
+-- publisher for it (Microsoft, "FOCUS conformance summary"). Tags that come as a list of keys and values are an object.
 --
 -- grain:   x_row
 -- inputs:  raw, service_category
@@ -53,7 +54,7 @@ SELECT
     resource_name,
     resource_type,
     coalesce(raw.service_category, listed.category, 'Other') AS service_category,
-    service_name,
+    coalesce(raw.service_name, raw.publisher_name, 'Unknown') AS service_name,
     service_subcategory,
     sku_id,
     sku_meter,
@@ -62,7 +63,7 @@ SELECT
     sub_account_id,
     sub_account_name,
     sub_account_type,
-    tags,
+    CASE WHEN tags[1] = '[' THEN pairs_object(label_pairs(tags, '')) ELSE tags END AS tags,
     coalesce(service_provider_name, provider_name) AS service_provider_name,
     coalesce(host_provider_name, publisher_name, provider_name, service_provider_name) AS host_provider_name,
     map_from_entries(list_filter([
@@ -70,6 +71,8 @@ SELECT
         CASE WHEN contracted_cost IS NULL THEN {'key': 'filled:contracted_cost', 'value': ''} END,
         CASE WHEN list_cost IS NULL THEN {'key': 'filled:list_cost', 'value': ''} END,
         CASE WHEN raw.service_category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END,
+        CASE WHEN tags[1] = '[' THEN {'key': 'respelled:tags', 'value': tags} END,
+        CASE WHEN raw.service_name IS NULL THEN {'key': 'filled:service_name', 'value': ''} END,
         CASE WHEN invoice_issuer_name IS NULL THEN {'key': 'filled:invoice_issuer_name', 'value': ''} END,
         CASE WHEN coalesce(publisher_name, host_provider_name) IS NULL THEN {'key': 'filled:publisher_name', 'value': ''} END,
         CASE WHEN frequency.word <> charge_frequency

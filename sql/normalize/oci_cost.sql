@@ -45,7 +45,7 @@ SELECT
     resource_id,
     CASE WHEN resource_id IS NOT NULL THEN line.service END AS resource_type,
     coalesce(by_name.category, 'Other') AS service_category,
-    line.service AS service_name,
+    coalesce(line.service, 'Unknown') AS service_name,
     'Other (' || coalesce(by_name.category, 'Other') || ')' AS service_subcategory,
     product_sku AS sku_id,
     CASE WHEN product_sku IS NOT NULL THEN description END AS sku_meter,
@@ -60,6 +60,7 @@ SELECT
         CASE WHEN my_cost IS NULL THEN {'key': 'filled:billed_cost', 'value': ''} END,
         CASE WHEN currency_code IS NULL THEN {'key': 'filled:billing_currency', 'value': ''} END,
         CASE WHEN list IS NOT NULL THEN {'key': 'derived:list_cost', 'value': ''} END,
+        CASE WHEN line.service IS NULL THEN {'key': 'filled:service_name', 'value': ''} END,
         CASE WHEN by_name.category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END
     ], lambda one: one IS NOT NULL)) AS x_changes
 FROM line
