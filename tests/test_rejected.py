@@ -60,6 +60,8 @@ NEWER = replace(BAD, delivery_id="a/two@2", submitted_at=AT + timedelta(hours=1)
         ("aws_focus", [replace(NEWER.at(LOADED), billing_period="2026-11")], ["a/one@1"]),
         ("aws_focus", [NEWER.at(REJECTED, "foreign_dataset")], ["a/one@1"]),
         ("aws_focus", [NEWER], ["a/two@2"]),
+        ("aws_focus", [NEWER.at(REJECTED, "partial_month")], ["a/one@1"]),
+        ("aws_focus", [replace(NEWER.at(REJECTED, "partial_month"), rows=1)], ["a/two@2"]),
         ("aws_focus", [NEWER.at(LOADED)], []),
         ("aws_focus", [NEWER.at(SUPERSEDED, "same_content")], []),
         ("gcp_billing", [NEWER.at(LOADED)], ["a/one@1"]),

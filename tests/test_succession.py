@@ -85,7 +85,8 @@ def test_a_month_does_not_go_over_by_half(lake, two_months):
     land_export(
         lake, "2026-10", bill(line(**early), line(**early, BillingAccountId="0999")), SECOND
     )
-    assert not stages.ingest(NEW, "early")["refused"]
+    (why,) = stages.ingest(NEW, "early")["refused"]
+    assert "ends on 2026-10-01, what is loaded on 2026-10-02" in why
     assert states(lake, NEW)[-1] == ("2026-10", "rejected", "partial_month")
     assert set(billed(lake)) == {(OLD, "2026-10"), (OLD, "2026-11")}
 

@@ -99,7 +99,7 @@ def vanished(
 
 def _is_missing(contract: BillingContract, one: Delivery, known: Iterable[Delivery]) -> bool:
     """Rejected for what it holds, and nothing newer of its month, or of its place where deliveries add, was judged."""
-    if one.state != REJECTED or one.reason in NOT_MEANT:
+    if one.state != REJECTED or _is_not_meant(one):
         return False
     if contract.discovery.kind == "append":
         others = [other for other in known if other.place == one.place]
@@ -108,8 +108,13 @@ def _is_missing(contract: BillingContract, one: Delivery, known: Iterable[Delive
     return not any(
         age(other) > age(one)
         for other in others
-        if other.state in (LOADED, SUPERSEDED, REJECTED) and other.reason not in NOT_MEANT
+        if other.state in (LOADED, SUPERSEDED, REJECTED) and not _is_not_meant(other)
     )
+
+
+def _is_not_meant(one: Delivery) -> bool:
+    """Rejected before its rows were read: whether one ends before what is loaded is judged after that."""
+    return one.reason in NOT_MEANT and one.rows is None
 
 
 def _told(one: Delivery) -> str:
