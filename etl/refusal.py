@@ -12,6 +12,7 @@ from botocore.exceptions import (
     FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
+    NoCredentialsError,
     ResponseStreamingError,
 )
 from urllib3.exceptions import HTTPError
@@ -30,6 +31,7 @@ BODY_FAULTS = (
     ConnectionError,
     HTTPClientError,
     IncompleteReadError,
+    NoCredentialsError,
     ResponseStreamingError,
     HTTPError,  # botocore lets it through where the body of a refusal breaks off
 )
@@ -57,7 +59,7 @@ def retried(verb: str, url: str, action: Callable[[], T]) -> T:
             if error.response["Error"]["Code"] not in DIGESTS or attempt == ATTEMPTS - 1:
                 raise _ours(error, verb, url) from error
         except BotoCoreError as error:
-            raise SettingError(f"{verb} {url}: {error}") from error
+            raise SettingError(f"{verb} {url}: {error}{_remedy(error)}") from error
         time.sleep(0.1 * 2**attempt)
     raise StoreUnavailable(f"{verb} {url}")
 
@@ -65,6 +67,8 @@ def retried(verb: str, url: str, action: Callable[[], T]) -> T:
 def _remedy(error: Exception) -> str:
     if isinstance(error, EndpointConnectionError):
         return ": is AWS_ENDPOINT_URL_S3 right, and does the store run?"
+    if isinstance(error, NoCredentialsError):
+        return ": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     return ""
 
 
@@ -85,6 +89,8 @@ def _ours(error: ClientError, verb: str, url: str) -> Exception:
             )
         case 403 if code == "InvalidObjectState":
             return Denied(f"{verb} {url}: it is archived: restore it in its bucket")
+        case 403 if code == "SignatureDoesNotMatch":
+            return Denied(f"{verb} {url}: {code}: check AWS_SECRET_ACCESS_KEY")
         case 403 | 401:
             return Denied(f"{verb} {url}: {code}: check AWS_ACCESS_KEY_ID and its policy")
         case 404 if code == "NoSuchBucket":

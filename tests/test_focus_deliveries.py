@@ -144,6 +144,22 @@ def test_aws_data_exports_deliver_focus_by_a_manifest_of_chunks(lake, form):
     assert [row["x_row"] for row in rows] == [1, 1]
 
 
+def test_aws_may_write_an_export_straight_into_landing(lake):
+    """Then a manifest names keys as they lie there, landing's own prefix and the contract's included."""
+    folder = "billing/aws/focus_export/focus"
+    name = f"{folder}/data/billing_period=2026-10/run/focus-00001.csv.gz"
+    lake.land(name, as_gzip(LINES), AT)
+    bucket = lake.settings["USAGE_EXPORT_LANDING"].rstrip("/")
+    assert bucket.count("/") == 3, "a prefix below the bucket"
+    manifest = json.dumps({"executionId": "run", "dataFiles": [f"{bucket}/{name}"]})
+    place = f"{folder}/metadata/billing_period=2026-10"
+    lake.land(f"{place}/focus-Manifest.json", manifest.encode(), AT)
+
+    assert ingest("aws_focus_export") == ["loaded"]
+
+    expect_both_lines(charged(lake))
+
+
 def land_azure(lake, run: str, submitted: str, body: bytes, form: str, dataset: str) -> None:
     folder = f"export/20261001-20261031/{run}"
     blob = {"blobName": f"{folder}/part_0_0001.{form}", "byteCount": len(body), "dataRowCount": 2}

@@ -156,11 +156,12 @@ def test_a_bucket_that_is_not_there_is_a_setting_to_fix(lake):
         Store(Location("no-such-bucket", "")).read("a")
 
 
-def test_wrong_credentials_are_a_setting_to_fix(lake, monkeypatch):
+@pytest.mark.parametrize("wrong", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_wrong_credentials_are_a_setting_to_fix(lake, monkeypatch, wrong):
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers credentials
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    monkeypatch.setenv(wrong, "wrong")
 
-    with pytest.raises(SettingError, match="check AWS_ACCESS_KEY_ID"):
+    with pytest.raises(SettingError, match=f"check {wrong}"):
         Store(Location("lake", "")).list("")
 
 

@@ -149,24 +149,17 @@ def _parts(landing: Store, contract: BillingContract, entries: list) -> tuple[Pi
     keys = contract.discovery.manifest
     assert keys is not None
     names = [str(stated.get(one, keys.name) if keys.name else one) for one in entries]
-    if len(set(names)) < len(names):
+    prefix = landing.location.prefix
+    objects = [stated.key(name, contract.discovery, prefix) for name in names]
+    if len(set(objects)) < len(names):
         raise Refused("repeated_object", "the manifest names an object twice")
-    found = _pin(landing, (_key(contract, name) for name in names))
+    found = _pin(landing, objects)
     for entry, pinned in zip(entries, found, strict=True):
         size = stated.count(stated.get(entry, keys.bytes))
         if size is not None and size != pinned.size_bytes:
             detail = f"{pinned.key} has {pinned.size_bytes} bytes, the manifest says {size}"
             raise Refused("object_size", detail, SEEN)
     return tuple(found)
-
-
-def _key(contract: BillingContract, name: str) -> str:
-    """Landing key of what a manifest calls s3://bucket/key, or key."""
-    if name.startswith("s3://"):
-        bucket, _, name = name.removeprefix("s3://").partition("/")
-        if contract.discovery.bucket and bucket != contract.discovery.bucket:
-            raise Refused("foreign_bucket", bucket)
-    return contract.discovery.prefix + name
 
 
 def _pin(landing: Store, keys: Iterable[str]) -> list[Pinned]:

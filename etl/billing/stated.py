@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+from etl.billing.contract import Discovery
 from etl.billing.delivery import Refused
 
 
@@ -42,3 +43,15 @@ def moment(value: Any) -> datetime | None:
 def period(value: Any) -> str | None:
     found = moment(value)
     return found.strftime("%Y-%m") if found else None
+
+
+def key(name: str, discovery: Discovery, landing: str) -> str:
+    """Landing key of what a manifest calls s3://bucket/key, or key. Where the provider writes into landing itself,
+    whose prefix this is, the name is that of the object there."""
+    if name.startswith("s3://"):
+        bucket, _, name = name.removeprefix("s3://").partition("/")
+        if discovery.bucket and bucket != discovery.bucket:
+            said = f"{bucket}, billing.discovery.bucket of the contract is {discovery.bucket}"
+            raise Refused("foreign_bucket", said)
+    own = name.removeprefix(landing)
+    return own if own.startswith(discovery.prefix) else discovery.prefix + name
