@@ -223,6 +223,15 @@ def test_an_azure_resource_has_the_type_that_its_id_tells():
     assert azure(ResourceId=None)["resource_type"] is None
 
 
+@pytest.mark.parametrize("model", ["Reservation", "SavingsPlan"])
+def test_a_quantity_under_a_commitment_counts_once_over_both_exports(model):
+    pair = [azure(stream, PricingModel=model) for stream in ("azure_actual", "azure_amortized")]
+    unused = azure("azure_amortized", ChargeType="UnusedReservation")
+
+    assert sum(row["pricing_quantity"] for row in pair) == unused["pricing_quantity"] == 8
+    assert [row["consumed_quantity"] for row in pair] == [None, 8]
+
+
 def test_an_amortized_line_has_no_price_because_it_has_no_list_cost():
     row = azure("azure_amortized", PricingModel="Reservation")
 

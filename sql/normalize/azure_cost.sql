@@ -30,9 +30,9 @@ sorted AS (
         CASE
             WHEN kind IN ('Usage', 'UnusedReservation', 'UnusedSavingsPlan') THEN 'Usage'
             WHEN kind IN ('Purchase', 'Tax') THEN kind
-            WHEN kind = 'Refund' THEN 'Purchase' ELSE 'Adjustment'
-        END AS charge_category,
+            WHEN kind = 'Refund' THEN 'Purchase' ELSE 'Adjustment' END AS charge_category,
         kind <> 'Tax' AND NOT is_amortized AS has_price,
+        CASE WHEN is_amortized AND kind NOT LIKE 'Unused%' THEN 0 ELSE quantity END AS priced_quantity,
         coalesce(payg_cost, converted_amount(amount_product(nullif(pay_g_price, 0), quantity), rate)) AS list,
         converted_amount(amount_product(nullif(unit_price, 0), quantity), rate) AS contracted
     FROM line
@@ -69,7 +69,7 @@ SELECT
     CASE WHEN charge_category = 'Usage' AND (is_amortized OR NOT is_committed) THEN quantity END AS consumed_quantity,
     CASE WHEN charge_category = 'Usage' AND (is_amortized OR NOT is_committed) THEN unit_of_measure END AS consumed_unit,
     CASE WHEN is_amortized THEN 0 ELSE coalesce(contracted, cost) END AS contracted_cost,
-    -- list and contracted cost, and the prices that they are made of, stand on the actual line
+    -- list and contracted cost, and the prices and the quantity that they are made of, stand on the actual line
     CASE WHEN has_price THEN converted_amount(unit_price, rate) END AS contracted_unit_price,
     CASE WHEN is_amortized OR NOT is_committed THEN cost ELSE 0 END AS effective_cost,
     invoice_id,
@@ -82,7 +82,7 @@ SELECT
     CASE WHEN has_price AND pricing_currency IS NOT NULL THEN unit_price END AS pricing_currency_contracted_unit_price,
     CASE WHEN has_price AND pricing_currency IS NOT NULL THEN nullif(pay_g_price, 0) END
         AS pricing_currency_list_unit_price,
-    CASE WHEN charge_category IN ('Usage', 'Purchase') THEN quantity END AS pricing_quantity,
+    CASE WHEN charge_category IN ('Usage', 'Purchase') THEN priced_quantity END AS pricing_quantity,
     CASE WHEN charge_category IN ('Usage', 'Purchase') THEN unit_of_measure END AS pricing_unit,
     'Microsoft' AS provider_name,
     coalesce(publisher_name, CASE WHEN publisher_type IS NULL OR publisher_type IN ('Azure', 'Microsoft')
