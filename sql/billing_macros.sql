@@ -64,10 +64,10 @@ CREATE OR REPLACE MACRO amount_rest(text) AS
 CASE WHEN is_long_amount(text) THEN wide_amount(text) - rounded_amount(wide_amount(text))::DECIMAL(38,28) END;
 
 -- The times that providers write in bills, all of them UTC: ISO 8601 with or without zone, seconds or time of
--- day, its basic form, and month/day/year.
+-- day, its basic form, month/day/year, and as BigQuery extracts them: 2026-10-01 00:00:00 UTC.
 CREATE OR REPLACE MACRO billing_timestamp(text) AS
-CASE WHEN regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?Z?')
-    OR regexp_full_match(text, '\d{4}-\d{2}-\d{2}') THEN try_cast(text AS TIMESTAMP)
+CASE WHEN regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z| UTC)?')
+    OR regexp_full_match(text, '\d{4}-\d{2}-\d{2}') THEN try_cast(replace(text, ' UTC', '') AS TIMESTAMP)
     WHEN regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\dZ?')
     THEN try_cast(rtrim(text, 'Z') || ':00' AS TIMESTAMP)
     WHEN regexp_full_match(text, '\d{1,2}/\d{1,2}/\d{4}') THEN try_strptime(text, '%m/%d/%Y')

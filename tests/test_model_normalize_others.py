@@ -32,7 +32,7 @@ GCP = {
     "billing_account_id": "01-B",
     "service": {"id": "S1", "description": "Compute Engine"},
     "sku": {"id": "K1", "description": "a core"},
-    "usage_start_time": "2026-09-30T23:00:00Z",
+    "usage_start_time": "2026-09-30 23:00:00 UTC",  # as BigQuery extracts it
     "usage_end_time": "2026-10-01T00:00:00Z",
     "project": {"id": "p-1", "name": "one", "labels": [{"key": "team", "value": "a"}]},
     "labels": [{"key": "vm", "value": "x"}, {"key": "vm", "value": "y"}],
