@@ -27,6 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError as error:
         shown.end_unheard(error)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "usage-export: stopped: what is published is whole; run it again to go on",
+            file=sys.stderr,
+        )
+        return 130
     except UsageError as error:
         from etl.privacy import mask
 
@@ -102,7 +108,7 @@ def _ingest(options: argparse.Namespace) -> int:
     from etl.privacy import mask
     from etl.statement import pages
 
-    _known(options.stream, lookup.streams())
+    lookup.known(options.stream)
     last = options.to or options.landed
     if last < options.landed:
         raise SettingError(f"--to {last} lies before --landed {options.landed}")
@@ -112,7 +118,9 @@ def _ingest(options: argparse.Namespace) -> int:
         landed = options.landed + timedelta(days=n)
         run = f"cli-ingest-{options.stream}-{landed}"
         done = stages.ingest(options.stream, landed, run)
-        print(f"{options.stream} landed {landed}: {_shown(done)}", flush=True)
+        print(f"{options.stream} landed {landed}: {shown.outcome(done)}", flush=True)
+        if not done["landed_dates"]:
+            print(f"  nothing new under {lookup.path(options.stream)}", flush=True)
         touched |= set(done["usage_dates"])
         for one in sorted({str(landed), *done["landed_dates"]}):
             pages.write_statement(date.fromisoformat(one))
@@ -132,10 +140,10 @@ def _build(options: argparse.Namespace) -> int:
 
     known = lookup.build_streams(options.usage_date)
     if options.stream:
-        _known(options.stream, lookup.streams())
+        lookup.known(options.stream)
     for stream in [options.stream] if options.stream else known:
         done = stages.build(options.usage_date, stream, f"cli-build-{options.usage_date}")
-        print(f"{stream} {options.usage_date}: {_shown(done)}", flush=True)
+        print(f"{stream} {options.usage_date}: {shown.outcome(done)}", flush=True)
     if not known:
         print(f"no stream of a contract has rows on {options.usage_date}: nothing to build")
     else:
@@ -230,19 +238,6 @@ def _status(_: argparse.Namespace) -> int:
     for stream, why in found["wrong"].items():
         print(f"{stream}: {why}", file=sys.stderr)
     return 1 if found["wrong"] else 0
-
-
-def _known(stream: str, streams: list[str]) -> None:
-    if stream not in streams:
-        raise SettingError(f"there is no contract for {stream}: known are {', '.join(streams)}")
-
-
-def _shown(done: dict) -> str:
-    return ", ".join(
-        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in done.items()
-        if not isinstance(value, dict)
-    )
 
 
 if __name__ == "__main__":

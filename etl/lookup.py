@@ -23,7 +23,7 @@ from etl.billing import contract as billing_contract
 from etl.billing import mapping as charge_map
 from etl.billing import succession
 from etl.cli_dates import FIRST, LAST
-from etl.errors import ContractError, SourceError
+from etl.errors import ContractError, SettingError, SourceError
 from etl.release import Release
 from etl.settings import Location
 from etl.statement import day_page, nearby, text
@@ -37,6 +37,22 @@ FAR_AHEAD = timedelta(days=366)  # of today, a landed date that is a mistake: no
 
 def streams() -> list[str]:
     return layout.stream_names(settings.without_store().contracts)
+
+
+def known(stream: str) -> None:
+    """SettingError where no usage contract has this name."""
+    if stream in billing_contract.streams(settings.without_store().contracts):
+        hint = f"usage-export billing ingest {stream}"
+        raise SettingError(f"{stream} is a contract of bills: {hint}")
+    if stream not in streams():
+        listed = ", ".join(streams())
+        raise SettingError(f"there is no contract for {stream}: known are {listed}")
+
+
+def path(stream: str) -> str:
+    """Where the objects of a stream are looked for in landing."""
+    env = settings.from_environment()
+    return env.landing.url(contract.load(env.contracts, stream).discovery.path)
 
 
 def check_contract(stream: str) -> str:

@@ -31,7 +31,6 @@ BODY_FAULTS = (
     ConnectionError,
     HTTPClientError,
     IncompleteReadError,
-    NoCredentialsError,
     ResponseStreamingError,
     HTTPError,  # botocore lets it through where the body of a refusal breaks off
 )

@@ -85,10 +85,10 @@ def load(store: Store, number: int) -> Release:
     """An older release, 0 being the empty lake; SourceError where there is none."""
     if not number:
         return EMPTY
-    body = store.read(layout.release(number))
-    if body is None:
-        raise SourceError(f"there is no release {number} in {store.location.url()}")
-    return _parsed(body.data)
+    if body := store.read(layout.release(number)):
+        return _parsed(body.data)
+    known = f"the current one is {current(store).number}"
+    raise SourceError(f"there is no release {number} in {store.location.url()}: {known}")
 
 
 def latest(store: Store) -> Release:

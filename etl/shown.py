@@ -32,6 +32,15 @@ def many(number: int, one: str) -> str:
     return f"{count(number)} {one}{'' if number == 1 else 's'}"
 
 
+def outcome(done: dict) -> str:
+    """What became of a run on one line, without what is empty."""
+    return ", ".join(
+        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in done.items()
+        if not isinstance(value, dict) and value != []
+    )
+
+
 def _printable(character: str) -> str:
     return character if character.isprintable() else ascii(character)[1:-1]
 

@@ -129,6 +129,7 @@ def test_sql_reads_an_older_release_by_its_number(run):
     assert run(*arguments, "3")[1] == "meter,q\napi_calls,6.000000001\n"
     code, _, error = run(*arguments, "99")
     assert code == 1 and "SourceError: there is no release 99 in s3://lake/cli" in error
+    assert error.rstrip().endswith(": the current one is 3")
 
 
 def test_sql_says_why_a_query_failed(run):
@@ -255,7 +256,7 @@ def test_a_manifest_of_a_day_that_no_command_takes_moves_no_look_back_window():
         ("USAGE_EXPORT_PII_KEY", "short", "USAGE_EXPORT_PII_KEY must hold a secret of at least 16"),
         ("USAGE_EXPORT_THREADS", "many", "USAGE_EXPORT_THREADS must be a whole number"),
         ("USAGE_EXPORT_LAKE", "s3://none", "s3://none/.*the bucket does not exist: create it"),
-        ("AWS_SECRET_ACCESS_KEY", "wrong", "s3://lake/cli/.*: check AWS_ACCESS_KEY_ID"),
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "s3://lake/cli/.*: check AWS_SECRET_ACCESS_KEY"),
         ("AWS_ACCESS_KEY_ID", "", "s3://lake/cli/.*redentials"),
     ],
 )
@@ -331,6 +332,30 @@ def test_a_wrong_command_line_is_told_with_its_usage(run, arguments, says):
     code, _, error = run(*arguments)
 
     assert code == 2 and "usage: usage-export" in error and says in error
+
+
+def test_a_contract_of_bills_is_named_with_its_own_command(run):
+    code, _, error = run("ingest", "aws_focus", "--landed", "2026-11-18")
+
+    assert code == 1 and "a contract of bills: usage-export billing ingest aws_focus" in error
+
+
+def test_a_day_on_which_nothing_landed_is_told_with_where_it_was_looked_for(run):
+    code, out, _ = run("ingest", "app_usage", "--landed", "2026-11-28")
+
+    assert code == 0 and "landed_dates" not in out
+    assert "nothing new under s3://landing/cli" in out and "{dd}/*.json.gz" in out
+
+
+def test_an_interrupt_ends_the_command_without_a_traceback(run, monkeypatch):
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("etl.lookup.open_release", interrupted)
+
+    code, out, error = run("sql", "SELECT 1")
+
+    assert (code, out) == (130, "") and error.startswith("usage-export: stopped: ")
 
 
 def test_a_range_that_runs_backwards_is_refused(run):

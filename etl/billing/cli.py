@@ -3,12 +3,16 @@
 import argparse
 from collections.abc import Callable
 from decimal import Decimal, localcontext
+from typing import TYPE_CHECKING
 
 from etl import cli_dates
 from etl.errors import SettingError
 from etl.shown import many
 from etl.statement.page import exact
 from etl.tally import DIGITS
+
+if TYPE_CHECKING:
+    from etl.billing.delivery import Delivery
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -54,14 +58,24 @@ def _ingest(options: argparse.Namespace) -> int:
         why = done["details"].get(delivery)
         print(f"{options.stream}: {delivery}: {outcome}{f' ({why})' if why else ''}")
     for period, sums in done["sums"].items():
-        listed = ", ".join(f"{name} {value}" for name, value in sums.items())
+        listed = ", ".join(f"{name} {exact(str(value))}" for name, value in sums.items())
         print(f"{options.stream} {period}: {listed}")
     if not done["deliveries"]:
-        print(f"{options.stream}: nothing new")
+        _nothing_new(options.stream, options.period)
     print(f"release {done['release']}")
     if done["refused"]:
         raise SettingError("\n".join(done["refused"]))
     return 0
+
+
+def _nothing_new(stream: str, period: str | None) -> None:
+    """Where a month was asked for, also what is known of it."""
+    from etl.billing import lookup
+
+    print(f"{stream}: nothing new under {lookup.path(stream)}")
+    for one in lookup.deliveries(stream):
+        if one.billing_period == period:
+            print(f"  {_delivery(stream, one)}")
 
 
 def _others(row: dict) -> str:
@@ -77,15 +91,19 @@ def _deliveries(options: argparse.Namespace) -> int:
     streams = [options.stream] if options.stream else lookup.streams()
     for stream in streams:
         for one in lookup.deliveries(stream):
-            why = f" ({one.reason}: {one.detail})" if one.reason else ""
-            rows = "" if one.rows is None else f", {many(one.rows, 'row')}"
-            print(
-                f"{stream} {one.billing_period} {one.submitted_at:%Y-%m-%d %H:%M} "
-                f"{one.delivery_id}: {one.state}{why}{rows}, {many(one.objects, 'object')}, {many(one.bytes, 'byte')}"
-            )
+            print(_delivery(stream, one))
             if one.unknown_columns:
                 print(f"  columns that the contract does not name: {one.unknown_columns}")
     return 0
+
+
+def _delivery(stream: str, one: "Delivery") -> str:
+    why = f" ({one.reason}: {one.detail})" if one.reason else ""
+    rows = "" if one.rows is None else f", {many(one.rows, 'row')}"
+    return (
+        f"{stream} {one.billing_period} {one.submitted_at:%Y-%m-%d %H:%M} {one.delivery_id}: "
+        f"{one.state}{why}{rows}, {many(one.objects, 'object')}, {many(one.bytes, 'byte')}"
+    )
 
 
 def _statement(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from etl import layout
 from etl.contract import DATE_PARTS, Document, Part, Property, Regex, judged
-from etl.errors import ContractError
+from etl.errors import ContractError, SettingError
 
 FOLDER = "billing"
 
@@ -174,6 +174,17 @@ def streams(folder: Path) -> list[str]:
     """Streams that have a billing contract, by folder name."""
     own = folder / FOLDER
     return layout.stream_names(own) if own.is_dir() else []
+
+
+def known(folder: Path, stream: str) -> None:
+    """SettingError where no billing contract has this name."""
+    if stream in layout.stream_names(folder):
+        raise SettingError(
+            f"{stream} is a contract of usage: usage-export ingest {stream} --landed …"
+        )
+    if stream not in streams(folder):
+        listed = ", ".join(streams(folder))
+        raise SettingError(f"there is no billing contract for {stream}: known are {listed}")
 
 
 def parse(path: Path) -> BillingContract:

@@ -7,7 +7,7 @@ from etl import catalog, layout, release, settings, sql, staged
 from etl.billing import bill_text, contract, delivery
 from etl.billing.delivery import Delivery
 from etl.billing.tables import CHARGE, CHARGE_DAILY
-from etl.errors import SettingError, SourceError
+from etl.errors import SourceError
 from etl.release import Release
 from etl.store import Store
 
@@ -18,14 +18,17 @@ def streams() -> list[str]:
 
 def deliveries(stream: str) -> list[Delivery]:
     """Every delivery of a contract that the current release knows, oldest first."""
-    if stream not in streams():
-        raise SettingError(
-            f"there is no billing contract for {stream}: known are {', '.join(streams())}"
-        )
+    contract.known(settings.without_store().contracts, stream)
     env = settings.from_environment()
     lake = Store(env.lake)
     with TemporaryDirectory(dir=env.scratch) as folder:
         return delivery.ledger(env, lake, release.current(lake), stream, Path(folder))
+
+
+def path(stream: str) -> str:
+    """Where the deliveries of a contract are looked for in landing."""
+    env = settings.from_environment()
+    return env.landing.url(contract.load(env.contracts, stream).discovery.path)
 
 
 def newest_period() -> str:

@@ -19,7 +19,7 @@ from etl.billing.delivery import COMPLETE, LOADED, Delivery
 from etl.billing.discover import Lying
 from etl.billing.months import Settled
 from etl.billing.tables import CHARGE_DAILY
-from etl.errors import ContractError, SettingError, SourceError
+from etl.errors import ContractError, SourceError
 from etl.release import Release
 from etl.store import Store
 from etl.work import Work
@@ -173,11 +173,7 @@ def _chosen(
 
 def _begin(stream: str, run: str) -> tuple[Work, BillingContract]:
     env = settings.from_environment()
-    known = billing_contract.streams(env.contracts)
-    if stream not in known:
-        raise SettingError(
-            f"there is no billing contract for {stream}: known are {', '.join(known)}"
-        )
+    billing_contract.known(env.contracts, stream)
     contract = billing_contract.load(env.contracts, stream)
     return Work(run, env, Store(env.landing), Store(env.lake), contract), contract
 

@@ -120,9 +120,7 @@ def finish(stream: str, run: str) -> dict:
 
 
 def _refuse_wrong(stream: str, first: date, last: date, reason: str) -> None:
-    if stream not in lookup.streams():
-        known = ", ".join(lookup.streams())
-        raise SettingError(f"there is no contract for {stream}: known are {known}")
+    lookup.known(stream)
     if last < first:
         raise SettingError(f"the last date {last} lies before the first, {first}: swap them")
     if (last - first).days >= MAX_DAYS:
