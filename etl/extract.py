@@ -10,20 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from etl import unread
+from etl import unread, whole
 from etl.contract import Contract
 from etl.discovery import Listing, key_date, listing
 from etl.errors import SourceError, UnstableLanding
 from etl.manifest import Landed
-from etl.shown import many
 from etl.store import Pinned, Store
 from etl.unread import Unread
+from etl.whole import Covered
 
 LISTINGS = 4
 PAUSE_SECONDS = 2.0
 HEADS_AT_ONCE = 8
 COUNTER_LIMIT = 1 << 62  # no producer counts so far; what stands there is a name, not a counter
-Covered = dict[date, dict[str, str]]  # landed date -> key -> ETag; "" is that of no version
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ def extract(landing: Store, contract: Contract, landed: date, covered: Covered) 
     """What to read: all objects of landed date `landed`, and all of each earlier date of the look-back
     window that holds an object which no manifest covers in its present version.
 
-    Raises UnstableLanding while objects keep changing, SourceError where a covered object is gone.
+    Raises UnstableLanding while objects keep changing, SourceError where a covered object of `landed` is gone, or
+    of any date that is due where keys hold none.
     """
     dates = window(contract, landed)
     return _while_stable(
@@ -134,6 +134,8 @@ def _pin_due(
     new = uncovered(contract, found, covered)
     if contract.discovery.dated:
         due = {landed} | {day for key in new if (day := key_date(contract, key)) is not None}
+        missed += whole.withheld(landing, contract, found, new, due - {landed}, covered)
+        due -= {one.landed_date for one in missed}
         arrived = objects = pin(key for key in found if key_date(contract, key) in due)
     else:
         arrived = pin(new)
@@ -151,7 +153,7 @@ def _pin_due(
             "back its metadata delivered-at, so that the dates it belongs to stay whole"
         )
     there = {one.pinned.key for one in objects + arrived} | {one.key for one in missed}
-    _refuse_vanished(landing, contract, there, due, covered)
+    whole.refuse_vanished(landing, contract, there, due, covered)
     return Found(due, sorted(objects, key=lambda one: one.pinned.key), missed)
 
 
@@ -176,28 +178,8 @@ def _pin_dates(
                 "delivered-at"
             )
     objects = [one for one in pinned if one.landed_date in dates]
-    _refuse_vanished(landing, contract, {one.pinned.key for one in objects}, dates, covered)
+    whole.refuse_vanished(landing, contract, {one.pinned.key for one in objects}, dates, covered)
     return Found(dates, sorted(objects, key=lambda one: one.pinned.key), [])
-
-
-def _refuse_vanished(
-    landing: Store, contract: Contract, there: set[str], due: set[date], covered: Covered
-) -> None:
-    """A date is normalized whole; without an object that it once held, rows would vanish."""
-    gone = sorted(key for day in due for key in covered.get(day, {}) if key not in there)
-    other = [key for key in gone if not contract.discovery.regex.fullmatch(key)]
-    if other:
-        raise SourceError(
-            f"{contract.stream}: {many(len(other), 'object')} read before, not matched by usage.discovery.path of "
-            f"version {contract.version} ({contract.discovery.path}), first "
-            f"{landing.location.url(other[0])}: the path was changed; give it back and let a contract of another "
-            "name read the new one, or leave their landed date as it is published"
-        )
-    if gone:
-        raise SourceError(
-            f"{contract.stream}: {many(len(gone), 'object')} read before, gone from landing, first "
-            f"{landing.location.url(gone[0])}: restore them, or leave their landed date as it is published"
-        )
 
 
 def _pin(

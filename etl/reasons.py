@@ -59,6 +59,7 @@ NOT_READ = {
     "vanished": "The object was deleted before it was read; it stays named until it is delivered again under its key.",
     "lost": "The object was gone before this version of it was read, and still when no run looked back to its date.",
     "no_arrival": "The object's metadata delivered-at is not a time with a zone.",
+    "withheld": "Others of its landed date that were read before are gone from landing: the date stays as published.",
     "batch_failed": "The task that was to read the object and others ended first: killed, out of time or failed.",
 }
 GROUPS = {

@@ -40,6 +40,7 @@ REASON_OF: dict[type[UsageError], str] = {
 OF_ONE_OBJECT = tuple(REASON_OF)
 BATCH_FAILED = "batch_failed"
 LOST = "lost"
+WITHHELD = "withheld"
 GONE = "vanished: ask its producer to deliver it again under this key"
 SHOWN_OBJECTS = 10
 MOST_UNANSWERED = (

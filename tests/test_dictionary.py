@@ -98,7 +98,8 @@ def found_reasons() -> set[str]:
     parsing = re.findall(r'unparsed = "(.*)"', (ROOT / "etl" / "mapping.py").read_text())
     alone = [f"SELECT {one} AS reason" for one in (*macros, *parsing)]
     found = {code for text in (*models, *alone) for code in sql_reasons(text)}
-    found |= {*unread.REASON_OF.values(), unread.BATCH_FAILED, unread.LOST, raised.REASON}
+    found |= {*unread.REASON_OF.values(), unread.BATCH_FAILED, unread.LOST, unread.WITHHELD}
+    found.add(raised.REASON)
     for path in sorted((ROOT / "etl").rglob("*.py")):
         found |= set(python_reasons(path.read_text()))
     return found

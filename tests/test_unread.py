@@ -397,6 +397,32 @@ def test_an_object_that_does_not_say_when_it_arrived_holds_back_no_other(behind)
     assert [(row[2], row[4]) for row in ledger(behind)] == [(BAD, "no_arrival")]
 
 
+def test_a_date_that_lost_an_object_stays_as_published_and_holds_back_no_other(behind, capsys):
+    ingest(behind, DAY)
+    place = {"Bucket": "landing", "Key": f"{behind.name}/{BAD}"}
+    body = behind.client.get_object(**place)["Body"].read()
+    behind.client.delete_object(**place)
+    late = key(offset=9)
+    behind.land(late, lines(event("late", 8)), evening(NEXT))
+    behind.land(key(NEXT), lines(event("next", 16, at=f"{NEXT}T09:00:00Z")), evening(NEXT))
+
+    assert cli.main(["ingest", STREAM, "--landed", str(NEXT)]) == 1
+
+    assert quantities(behind) == [("a", 1), ("b", 2), ("b", 2), ("c", 4), ("next", 16)]
+    assert [(row[2], row[4]) for row in ledger(behind)] == [(late, "withheld")]
+    said = capsys.readouterr().err
+    assert (
+        f"not read (withheld): {late}: app_usage: 1 object read before, gone from landing" in said
+    )
+    with pytest.raises(SourceError, match="restore them"):
+        ingest(behind, DAY)
+
+    behind.land(BAD, body, evening())
+    ingest(behind, NEXT)
+    assert ("late", 8) in quantities(behind)
+    assert ledger(behind) == []
+
+
 def test_a_replay_is_all_or_nothing(proxy, behind):
     ingest(behind, DAY)
     before = behind.release()
