@@ -24,8 +24,8 @@ from usage_common import (
 )
 
 TEXT = {"type": ["null", "string"]}
-MONTH = Param(None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$", title="Month to load again", **TEXT)
-ONLY = Param(None, enum=[None, *billing_streams()], title="Only this contract", **TEXT)
+MONTH = Param(None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$", title="Load YYYY-MM again", **TEXT)
+ONLY = Param(None, enum=[None, *billing_streams()], title="Contract (null: every)", **TEXT)
 
 
 @dag(

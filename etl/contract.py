@@ -233,9 +233,7 @@ def judged(path: Path, text: str, model: type[D], prefix: str) -> D:
     try:
         found = model(**contract_file.fields(text, prefix))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = f"{prefix}{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
-        raise ContractError(f"{path}: {where}{first['msg']}") from error
+        raise ContractError(f"{path}: {contract_file.problems(error, prefix)}") from error
     except ValueError as error:
         raise ContractError(f"{path}: {error}") from error
     if (found.stream, found.version) != (path.parent.name, path.stem):

@@ -9,9 +9,11 @@ from importlib.resources import files
 
 import jsonschema_rs
 import yaml
+from pydantic import ValidationError
 
 from etl import strict_yaml
 
+PROBLEMS = 5  # of a contract that are told at once
 PRIVACY = ("none", "hash", "drop")
 
 
@@ -33,6 +35,18 @@ def fields(text: str, prefix: str) -> dict:
         "active": document.get("status") == "active",
         "properties": _properties(document),
     }
+
+
+def problems(error: ValidationError, prefix: str) -> str:
+    """What a model refuses, by key: a misspelled key is named beside the one that is missing."""
+    return "; ".join(_problem(dict(one), prefix) for one in error.errors()[:PROBLEMS])
+
+
+def _problem(one: dict, prefix: str) -> str:
+    where = f"{prefix}{'.'.join(map(str, one['loc']))}: " if one["loc"] else ""
+    unknown = one["type"] == "extra_forbidden"
+    said = "there is no such key" if unknown else one["msg"].removeprefix("Value error, ")
+    return where + said
 
 
 def _custom(document: dict, prefix: str) -> dict:
