@@ -1,5 +1,8 @@
 """What a provider wrote beside the columns of FOCUS is kept under its name; who made a resource is not."""
 
+import csv
+import gzip
+import io
 import json
 from datetime import datetime
 
@@ -14,6 +17,8 @@ from tests.bills import bill, land, line, mapped
 from tests.models import plain_engine
 from tests.test_model_normalize_aws import LINE as CUR
 from tests.test_model_normalize_others import AZURE, GCP, OCI
+
+AT = datetime(2026, 10, 20)
 
 
 def others(stream: str, *lines: dict) -> list[dict | None]:
@@ -126,3 +131,31 @@ def test_every_property_of_a_contract_is_mapped_or_kept(stream):
 
     visible = [one.name for one in contract.properties if one.privacy == "none"]
     assert [name for name in visible if name not in text and not name.startswith("x_")] == []
+
+
+def test_tags_whose_names_differ_in_case_or_spaces_alone_are_each_kept(lake, quick_judge):
+    # given a legacy report of an account that has activated tags of like names, as AWS lets it
+    tags = {
+        "resourceTags/user:Cost Center": "1",
+        "resourceTags/user:CostCenter": "2",
+        "resourceTags/user:costCenter": "3",
+    }
+    own = {"own/Column": "a", "own/column": "b"}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*CUR, *tags, *own])
+    writer.writeheader()
+    writer.writerow(CUR | tags | own)
+    lake.land("billing/aws/r.csv.gz", gzip.compress(text.getvalue().encode()), AT)
+    manifest = {
+        "assemblyId": "a",
+        "reportKeys": ["r.csv.gz"],
+        "billingPeriod": {"start": "20261001T000000.000Z", "end": "20261101T000000.000Z"},
+    }
+    folder = "billing/aws/cur/report/20261001-20261101"
+    lake.land(f"{folder}/report-Manifest.json", json.dumps(manifest).encode(), AT)
+
+    stages.ingest("aws_cur", "first")
+
+    (row,) = lake.rows("SELECT tags, x_other_columns FROM charge")
+    assert json.loads(row["tags"]) == {name.split("/")[1]: one for name, one in tags.items()}
+    assert row["x_other_columns"].items() >= own.items()

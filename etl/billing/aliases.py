@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from etl.billing import dropped
-from etl.billing.contract import BillingContract, plain
+from etl.billing.contract import BillingContract, as_delivered, plain
 from etl.billing.delivery import Refused
 from etl.contract import Property
 from etl.privacy import quote
@@ -27,6 +27,7 @@ class Columns:
 def resolve(contract: BillingContract, header: Sequence[str]) -> Columns:
     """Find each property among delivered column names; raises Refused where a required one is missing."""
     known = {plain(name): name for name in header}
+    _refuse_twins(contract, header)
     nested = contract.reader.format == "parquet"
     found: dict[str, tuple[str, ...]] = {}
     for one in contract.properties:
@@ -41,11 +42,19 @@ def resolve(contract: BillingContract, header: Sequence[str]) -> Columns:
     for one in contract.properties:
         if one.path.endswith("*"):  # what another property names is not gathered: it may be dropped
             head = plain(one.path.removesuffix("*"))
-            below = {n for p, n in known.items() if p.startswith(head) and p != head} - used
+            below = {n for n in header if plain(n).startswith(head) and plain(n) != head} - used
             found[one.name] = tuple(_without(dropped.within(contract, one), sorted(below)))
             used |= below
     unknown = tuple(sorted(set(header) - used))
     return Columns(found, unknown, tuple(kept(contract, unknown)))
+
+
+def _refuse_twins(contract: BillingContract, header: Iterable[str]) -> None:
+    """Raises Refused where a column that the contract reads is there twice, in another case."""
+    read = [one.path for one in contract.properties if one.privacy != "drop"]
+    wanted = {plain(alias) for path in read for alias in path.split("|")}
+    if any(name != as_delivered(name) and plain(as_delivered(name)) in wanted for name in header):
+        raise Refused("repeated_column")
 
 
 def kept(contract: BillingContract, unknown: Iterable[str]) -> list[str]:
@@ -88,7 +97,7 @@ def _gathered(
     """Columns of one prefix as a JSON object: the rest of the name to the value, without nulls."""
     skip = len(one.path) - 1
     entries = ", ".join(
-        f"{{'key': {quote(name[skip:])}, 'value': {_null(contract, as_text(name, types))}}}"
+        f"{{'key': {quote(as_delivered(name)[skip:])}, 'value': {_null(contract, as_text(name, types))}}}"
         for name in sorted(names)
     )
     if not entries:

@@ -19,6 +19,7 @@ from etl.contract import DATE_PARTS, Document, Part, Property, Regex, judged
 from etl.errors import ContractError, SettingError
 
 FOLDER = "billing"
+TWIN = "\u2063"  # invisible, and at the end of no column's name
 
 
 class BillingReader(Part):
@@ -203,6 +204,22 @@ def plain(name: str) -> str:
     """A column name without case, spaces, `_` and `/`; of `Kosten (Cost)` what stands in parentheses."""
     inside = re.search(r"\(([^()]+)\)\s*$", name)
     return re.sub(r"[\s_/]", "", inside[1] if inside else name).lower().removeprefix("\ufeff")
+
+
+def told_apart(names: Iterable[str]) -> list[str]:
+    """Column names of which the engine, which knows no case, can tell each: one that differs from an earlier one
+    in case alone is marked. Tags of AWS do."""
+    found: dict[str, int] = {}
+    marked = []
+    for name in names:
+        found[name.lower()] = before = found.get(name.lower(), -1) + 1
+        marked.append(name + TWIN * before)
+    return marked
+
+
+def as_delivered(name: str) -> str:
+    """A column name as it was delivered."""
+    return name.rstrip(TWIN)
 
 
 def _piece(piece: str) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal, localcontext
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.billing.contract import as_delivered
 from etl.billing.delivery import COMPLETE, REJECTED, Delivery
 from etl.store import Pinned
 
@@ -71,7 +72,7 @@ class Loaded:
         """Complete the ledger row; other rows than a manifest states reject it, than a marker states let it wait."""
         rows = sum(one["rows"] for one in self.objects)
         digest = hashlib.sha256("\n".join(self.hashes()).encode()).hexdigest()
-        unknown = ",".join(sorted(unknown_columns)) or None
+        unknown = ",".join(sorted(map(as_delivered, unknown_columns))) or None
         found = replace(self.delivery, rows=rows, content_hash=digest, unknown_columns=unknown)
         if found.rows_stated not in (None, rows):
             found = _of_other_rows(found, rows)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from etl.billing import aliases as delivered
 from etl.billing import dropped
 from etl.billing.aliases import Columns, quoted
-from etl.billing.contract import BillingContract, plain
+from etl.billing.contract import BillingContract, as_delivered, plain
 from etl.billing.delivery import Refused
 from etl.contract import Property
 from etl.privacy import quote
@@ -112,7 +112,7 @@ def _map(contract: BillingContract, texts: Mapping[str, str]) -> str:
     """Name to text, without empty ones, and of objects without the keys that the contract drops."""
     if not texts:
         return "NULL::MAP(VARCHAR, VARCHAR)"
-    names = ", ".join(map(quote, sorted(texts)))
+    names = ", ".join(quote(as_delivered(name)) for name in sorted(texts))
     values = ", ".join(text for _, text in sorted(texts.items()))
     listed = _without_people(f"[{values}]", dropped.anywhere(contract))
     empty = ", ".join(map(quote, ("", "{}", "[]", *contract.reader.null_tokens)))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from etl import lake, readers
-from etl.billing.contract import BillingContract, BillingReader
+from etl.billing.contract import TWIN, BillingContract, BillingReader, told_apart
 from etl.billing.delivery import Refused
 from etl.contract import Reader
 
@@ -58,9 +58,10 @@ def header(path: Path, reader: BillingReader) -> list[str]:
             return []
     if len(names) > reader.max_columns:
         raise Refused("too_many_columns")
-    if len({name.lower() for name in names}) < len(names):
+    different = names if reader.format == "csv" else [name.lower() for name in names]
+    if len(set(different)) < len(names):
         raise Refused("repeated_column")
-    return names
+    return told_apart(names)
 
 
 def rows(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -123,10 +124,14 @@ def _csv(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[
         strings_can_be_null=True,
         quoted_strings_can_be_null=True,
     )
+    names = told_apart(_csv_header(path))
+    read = arrow_csv.ReadOptions(block_size=block_bytes, use_threads=False)
+    if any(name.endswith(TWIN) for name in names):
+        read.column_names, read.skip_rows = names, 1
     try:
         with arrow_csv.open_csv(
             path,
-            read_options=arrow_csv.ReadOptions(block_size=block_bytes, use_threads=False),
+            read_options=read,
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
             convert_options=convert,
         ) as batches:
