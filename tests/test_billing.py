@@ -257,7 +257,7 @@ def test_sums_and_their_comparison_keep_every_digit_of_a_large_bill(lake, capsys
 
     assert cli.main(["billing", "ingest", "aws_focus"]) == 0
 
-    assert "billed USD 24691357802.000000000000000002" in capsys.readouterr().out
+    assert "billed USD 24,691,357,802.000000000000000002" in capsys.readouterr().out
     row = {"delivery": "d", "category": "Usage", "currency": "USD", "rows": 1, "stage": "source"}
     source = row | {"source_cost": Decimal(cost), "source_credits": None}
     charged = source | {"charge_type": "Usage", "source_cost": Decimal(cost[:-1] + "2")}
