@@ -151,6 +151,16 @@ def test_a_plan_that_was_returned_is_effective_no_more_than_its_fee_was(said, ef
     assert (row["billed_cost"], row["effective_cost"]) == (Decimal(-500), Decimal(effective))
 
 
+@pytest.mark.parametrize("stream", ["aws_cur2", "aws_cur2_csv"])
+def test_an_export_may_hold_its_tags_in_either_column(stream):
+    # resource_tags need not be selected where tags is: it holds them too (AWS, "Resource tags columns")
+    given = [{"tags": '{"a": "1"}'}, {"resource_tags": '{"a": "1"}', "tags": '{"b": "2"}'}]
+
+    for tags in given:
+        (row,) = mapped(stream, LINE | tags)
+        assert row["tags"] == '{"a": "1"}'
+
+
 def test_accounts_keep_their_zeros_and_tax_has_no_sku():
     row = one(line_item_line_item_type="Tax")
 

@@ -64,6 +64,7 @@ TAGS = '{"aws:createdBy": "jane", "user_team": "a"}'
         ("aws_cur2", CUR | {"resource_tags": TAGS.replace("aws:createdBy", "aws_created_by")}),
         ("aws_cur2", CUR | {"resource_tags": TAGS.replace("aws:createdBy", r"aws_cre\u0061ted_by")}),
         ("aws_cur2_csv", CUR | {"resource_tags": TAGS}),
+        ("aws_cur2", CUR | {"tags": TAGS}),
         ("aws_cur", CUR | {"resourceTags/aws:createdBy": "jane", "resourceTags/user_team": "a"}),
         ("aws_cur", CUR | {"resourceTags/user:CreatedBy": "jane", "resourceTags/user_team": "a"}),
         ("oci_cost", OCI | {"tags/Oracle-Tags.CreatedBy": "jane", "tags/Team.Name": None, "tags/user_team": "a"}),
