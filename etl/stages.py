@@ -23,6 +23,7 @@ from etl.batch import Read
 from etl.contract import Contract
 from etl.errors import Retryable, SettingError, UsageError
 from etl.lookup import build_streams, covered, missed, query_hint, statement_text, streams
+from etl.statement import gaps
 from etl.store import Store
 from etl.tables import MANIFEST, UNREAD, USAGE_ARRIVAL, USAGE_DAILY, USAGE_EVENT
 from etl.validate import Subject, usage
@@ -118,6 +119,7 @@ def publish_arrivals(stream: str, run: str, begin: Begin = begin) -> dict:
         days |= {layout.partition_values(name)["usage_date"] for name in own}
     ledgers = [name for table in (MANIFEST, UNREAD) for name in tables.get(table.name, {})]
     landed = {layout.partition_values(name)["landed_date"] for name in ledgers}
+    landed |= gaps.moved(work.settings, work.lake, work.contract, plan["base"], done)
     return {
         "landed_dates": sorted(landed),
         "objects_unread": len(work.load("unread.json")["unread"]),

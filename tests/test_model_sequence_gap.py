@@ -1,4 +1,5 @@
-"""reconcile/sequence_gap and sequence_open: numbers that no object holds, named by the object behind them."""
+"""reconcile/sequence_gap, sequence_open and sequence_moved: numbers that no object holds, named by the object behind
+them."""
 
 import random
 
@@ -113,3 +114,28 @@ def test_a_stream_is_open_where_nothing_at_hand_joins_an_object_of_the_day(objec
     found = run("reconcile/sequence_open", {"manifest": rows_of(MANIFEST, objects)}, day=DAY)
 
     assert [row["stream"] for row in found] == streams
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(numbers, st.integers(0, 4), st.sampled_from("kon")), max_size=8))
+def test_every_date_whose_gap_is_another_is_told_though_nothing_changed_on_it(drawn):
+    objects = [
+        (
+            manifest(
+                first, n, landed_date=DAY if which == "k" else NEXT, raw_object_key=f"o{number}"
+            ),
+            which,
+        )
+        for number, (first, n, which) in enumerate(drawn)
+    ]
+    kept, old, new = ([one for one, which in objects if which == each] for each in "kon")
+    before, after = (
+        [row for row in rows(*kept, *some) if row["landed_date"] == DAY] for some in (old, new)
+    )
+
+    views = {"manifest": kept, "old_manifest": old, "new_manifest": new}
+    inputs = {name: rows_of(MANIFEST, some) for name, some in views.items()}
+    found = {row["landed_date"] for row in run("reconcile/sequence_moved", inputs)}
+
+    assert found <= {DAY}
+    assert found or before == after

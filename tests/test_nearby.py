@@ -80,3 +80,15 @@ def test_what_no_run_looks_back_to_waits_with_the_command_that_reads_it(aged, ca
 
     assert cli.main(command.split()[1:]) == 0
     assert lookup.backlog(STREAM) == []
+
+
+def test_a_gap_that_closes_on_another_date_is_told_there_too(lake):
+    lake.land(key(), lines(event("a"), event("b")), evening())
+    lake.land(key(offset=9), lines(event("c")), evening())
+    lake.ingest(STREAM, DAY)
+    lake.land(key(NEXT, offset=2), lines(*(event(f"n{n}") for n in range(7))), evening(NEXT))
+    lake.land(key(NEXT, offset=20), lines(event("d")), evening(NEXT))
+
+    done = lake.ingest(STREAM, NEXT)
+
+    assert done["landed_dates"] == [str(DAY), str(NEXT)]

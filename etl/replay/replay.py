@@ -15,7 +15,7 @@ from etl.errors import SettingError, SourceError
 from etl.release import Release
 from etl.replay import difference, draft, listing
 from etl.shown import many
-from etl.statement import pages
+from etl.statement import gaps, pages
 from etl.tables import USAGE_ARRIVAL
 from etl.work import Work
 
@@ -114,7 +114,8 @@ def finish(stream: str, run: str) -> dict:
     done = publication.publish_replay(lake, base, run, made, days, asked, _now())
     publication.follow(lake, done)
     listing.forget(drafted, found)
-    for day in listing.dates(found):
+    told = gaps.moved(drafted.settings, lake, drafted.contract, base.number, done)
+    for day in sorted({*listing.dates(found), *told}):
         pages.write_statement(date.fromisoformat(day))
     return found | {"release": done.number}
 
