@@ -128,6 +128,7 @@ def test_actual_cost_bills_and_amortized_cost_spreads(stream, values, mirror, bi
         ("UnusedSavingsPlan", "Usage", None),
         ("Purchase", "Purchase", None),
         ("Tax", "Tax", None),
+        ("Credit", "Credit", None),
         ("Refund", "Purchase", "Correction"),
         ("RoundingAdjustment", "Adjustment", None),
         ("ANewKind", "Adjustment", None),

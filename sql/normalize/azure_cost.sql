@@ -29,7 +29,7 @@ sorted AS (
         *,
         CASE
             WHEN kind IN ('Usage', 'UnusedReservation', 'UnusedSavingsPlan') THEN 'Usage'
-            WHEN kind IN ('Purchase', 'Tax') THEN kind
+            WHEN kind IN ('Purchase', 'Tax', 'Credit') THEN kind
             WHEN kind = 'Refund' THEN 'Purchase' ELSE 'Adjustment' END AS charge_category,
         kind <> 'Tax' AND NOT is_amortized AS has_price,
         CASE WHEN is_amortized AND kind NOT LIKE 'Unused%' THEN 0 ELSE quantity END AS priced_quantity,
