@@ -150,7 +150,7 @@ def _pin_due(
     if moved:
         raise SourceError(
             f"{landing.location.url(min(moved))} has another arrival than when it was read: give it "
-            "back its metadata delivered-at, so that the dates it belongs to stay whole"
+            "back its metadata delivered-at, as the table manifest holds it, so that its dates stay whole"
         )
     there = {one.pinned.key for one in objects + arrived} | {one.key for one in missed}
     whole.refuse_vanished(landing, contract, there, due, covered)
@@ -161,9 +161,9 @@ def _pin_dates(
     landing: Store, contract: Contract, found: Listing, dates: set[date], covered: Covered
 ) -> Found:
     read = {key: day for day, objects in covered.items() for key in objects}
+    new = uncovered(contract, found, covered)
     keys = found  # without dates in keys, those that may belong to one of the dates
     if not contract.discovery.dated:
-        new = uncovered(contract, found, covered)
         keys = {key: found[key] for key in {*new, *(k for k in found if read.get(k) in dates)}}
     with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
         heads = pool.map(landing.pin, sorted(keys))
@@ -171,11 +171,15 @@ def _pin_dates(
     for one in pinned:
         days = {one.landed_date, read.get(one.pinned.key, one.landed_date)}
         if len(days) > 1 and days & dates:
+            # the same bytes, put again: no ingest reads them anew
+            ingest = (
+                f"run `usage-export ingest {contract.stream} --landed {one.landed_date}` first, or "
+            )
             raise SourceError(
                 f"{landing.location.url(one.pinned.key)} was read for landed date "
-                f"{read[one.pinned.key]} and now belongs to {one.landed_date}: run `usage-export ingest "
-                f"{contract.stream} --landed {one.landed_date}` first, or give it back its metadata "
-                "delivered-at"
+                f"{read[one.pinned.key]} and now belongs to {one.landed_date}: "
+                f"{ingest if one.pinned.key in new else ''}give it back its metadata delivered-at, as the table "
+                "manifest holds it"
             )
     objects = [one for one in pinned if one.landed_date in dates]
     whole.refuse_vanished(landing, contract, {one.pinned.key for one in objects}, dates, covered)

@@ -282,8 +282,11 @@ def test_without_dates_in_keys_an_object_that_moved_is_for_an_ingest_first(lake)
 
     assert dates({DAY: {a: etags[a]}}, DAY) == {a: DAY}
     assert dates({DAY: {a: etags[a]}}, NEXT) == {b: NEXT, c: NEXT}
-    with pytest.raises(SourceError, match=r"b.json.gz was read for landed date 2026-11-18 and now"):
+    moved = r"b.json.gz was read for landed date 2026-11-18 and now belongs to 2026-11-19: "
+    with pytest.raises(SourceError, match=moved + "run `usage-export ingest"):
         dates({DAY: {a: etags[a], b: "older"}}, DAY)
+    with pytest.raises(SourceError, match=moved + "give it back"):
+        dates({DAY: {a: etags[a], b: etags[b]}}, DAY)
     with pytest.raises(SourceError, match="1 object read before, gone"):
         dates({DAY: {a: etags[a], "events/gone.json.gz": "x"}}, DAY)
 
