@@ -114,6 +114,7 @@ def _ingest(options: argparse.Namespace) -> int:
         raise SettingError(f"--to {last} lies before --landed {options.landed}")
     touched: set[str] = set()
     unread: dict[str, dict] = {}
+    refused = 0
     for n in range((last - options.landed).days + 1):
         landed = options.landed + timedelta(days=n)
         run = f"cli-ingest-{options.stream}-{landed}"
@@ -122,11 +123,15 @@ def _ingest(options: argparse.Namespace) -> int:
         if not done["landed_dates"]:
             print(f"  nothing new under {lookup.path(options.stream)}", flush=True)
         touched |= set(done["usage_dates"])
+        refused += done.get("rows_quarantined", 0)
         for one in sorted({str(landed), *done["landed_dates"]}):
             pages.write_statement(date.fromisoformat(one))
         unread |= {one["key"]: one for one in stages.unread(options.stream, run)}
     for usage_date in sorted(touched):
         print(f"next: usage-export build --usage-date {usage_date} --stream {options.stream}")
+    if refused:
+        asked = "SELECT landed_date, reason, count(*) FROM quarantine"
+        print(f"next: usage-export sql \"{asked} WHERE stream = '{options.stream}' GROUP BY ALL\"")
     left = lookup.unread(options.stream) if unread else {}  # a later day may have read it
     unread = {key: one for key, one in unread.items() if key in left}
     for line in missing.told(unread.values()):

@@ -74,7 +74,8 @@ def test_ingest_and_build_say_what_became_of_the_rows_and_what_comes_next(said):
         "next: usage-export build --usage-date 2026-11-18 --stream app_usage",
         "next: usage-export build --usage-date 2026-11-19 --stream app_usage",
     ]
-    assert rest[2] == "app_usage 2026-11-18: rows_in 2, rows_out 2, release 3"
+    assert "SELECT landed_date, reason, count(*) FROM quarantine" in rest[2]
+    assert rest[3] == "app_usage 2026-11-18: rows_in 2, rows_out 2, release 3"
 
 
 def test_a_date_without_rows_has_nothing_to_build(run):

@@ -119,6 +119,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
+        print("stopped: what is published is whole; run it again to go on", file=sys.stderr)
         sys.exit(130)
     except RuntimeError as error:
         sys.exit(f"error: {error}")
