@@ -93,5 +93,5 @@ def test_objects_of_the_old_path_are_told_from_those_that_are_gone(lake, contrac
     with pytest.raises(SourceError) as error:
         lake.ingest("app_usage", DAY)
 
-    assert "do not match usage.discovery.path of version 2.0.0" in str(error.value)
+    assert "not matched by usage.discovery.path of version 2.0.0" in str(error.value)
     assert lookup.backlog("app_usage") == []
