@@ -108,7 +108,7 @@ def test_replay_tells_each_step_and_lists_what_would_change(run, said, quick_jud
     assert head == "Replay of app_usage, landed 2026-11-18 to 2026-11-19"
     assert "  reason       a second look\n" in out
     assert re.search(r"2026-11-19  api_calls Requests +0 +1 +\+1  events 0, 1, \+1\n", out)
-    assert "  1 totals stay as they are\n" in out
+    assert "  unchanged: 1 total\n" in out
     assert "  usage_daily: 1 added, 1 kept\n    added       usage_date=2026-11-19/" in out
     assert out.splitlines()[-1].startswith("dry run on release 3: would publish one release: ")
     assert said[0].release().number == 3

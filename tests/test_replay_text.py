@@ -65,7 +65,7 @@ def test_every_digit_of_a_difference_is_shown():
     name = "2026-11-18 api_calls Requests"
     assert f"{name} 100 99.000000001 -0.999999999 events 1,000, 999, -1" in lines
     assert f"{name} 1 1 +0 events 1,000, 1,002, +2" in lines
-    assert "1 totals stay as they are" in lines
+    assert "unchanged: 1 total" in lines
 
 
 def test_refusals_and_what_moved_are_told():

@@ -79,7 +79,7 @@ def _totals(rows: list[dict]) -> list[str]:
             f"  {name:<40}{'  '.join(f'{one:>22}' for one in map(_short, amounts))}  "
             f"{events}, {row['events_difference']:+,}"
         )
-    return lines + ([f"  {same} totals stay as they are"] if same else [])
+    return lines + ([f"  unchanged: {many(same, 'total')}"] if same else [])
 
 
 def _quarantine(rows: list[dict]) -> list[str]:
