@@ -98,10 +98,16 @@ def test_use_cases_of_focus(engine, model, columns, expected):
     assert asked(engine, model, *columns) == expected
 
 
-def test_costs_by_a_tag_keep_what_has_none(engine):
-    found = asked(engine, "report/focus_tag", "TagValue", "EffectiveCost", tag="team")
-
-    assert found == [(None, 12), ("a", 5), ("b", 1)]
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("team", [(None, 12), ("a", 5), ("b", 1)]),
+        ("env", [(None, 13), ("prod", 5)]),
+        *((odd, [(None, 18)]) for odd in ('a "quoted" name', "*", "$.team", "")),
+    ],
+)
+def test_costs_by_a_tag_keep_what_has_none(engine, tag, expected):
+    assert asked(engine, "report/focus_tag", "TagValue", "EffectiveCost", tag=tag) == expected
 
 
 def test_tags_and_sub_accounts_are_found_without_unnesting(engine):

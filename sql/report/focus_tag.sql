@@ -5,7 +5,7 @@
 -- params:  start (inclusive), end (exclusive), tag
 
 SELECT
-    json_extract_string(Tags, '$."' || $tag || '"') AS TagValue,
+    from_json(Tags, '"MAP(VARCHAR, VARCHAR)"')[$tag] AS TagValue,
     BillingCurrency,
     sum(EffectiveCost)::DECIMAL(38,18) AS EffectiveCost,
     count(*) AS Charges
