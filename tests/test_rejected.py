@@ -30,6 +30,7 @@ def test_a_day_that_cannot_be_read_is_named_until_it_is_written_again(lake):
     for run in ("first", "second"):
         (why,) = stages.ingest("gcp_billing", run)["refused"]
         assert "gcp_billing 2026-10: " in why and "object_truncated" in why
+        assert "usage-export billing ingest gcp_billing --period 2026-10" in why
         assert why in stages.overdue("gcp_billing")
 
     land(lake, body, AT + timedelta(hours=1))

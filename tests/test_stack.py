@@ -307,7 +307,7 @@ def test_a_replay_checks_its_form_and_lists_in_its_log_what_would_change(backfil
 
     log = backfilled.call(f"{runs}/{run}/taskInstances/finish/logs/1?map_index=-1")["content"]
     (said,) = (one["event"] for one in log if "nothing would change: " in one["event"])
-    assert said.endswith(f"came out as they are in release {before['release']}")
+    assert said.endswith(f"came out as in release {before['release']}")
     assert backfilled.release() == before
 
 

@@ -89,7 +89,7 @@ def test_dry_run_lists_and_deletes_nothing(lake, store, published, monkeypatch, 
 
     assert cli.main(["sweep", "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert LEFT in said and "would delete" in said and "1 staged files" in said
+    assert LEFT in said and "would delete" in said and "1 of staged files" in said
     assert lake.keys("") == before
 
     assert cli.main(["sweep"]) == 0

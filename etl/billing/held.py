@@ -118,9 +118,14 @@ def _is_not_meant(one: Delivery) -> bool:
 
 
 def _told(one: Delivery) -> str:
+    detail, again = (
+        one.detail or "",
+        f"usage-export billing ingest {one.stream} --period {one.billing_period}",
+    )
+    mended = f"; where the contract was mended, ask for its month by name: {again}"
     return (
-        f"{one.stream} {one.billing_period}: {one.delivery_id} was rejected ({one.reason}: {one.detail}), and nothing "
-        "has come after it: let the provider write it again, or remove it from landing"
+        f"{one.stream} {one.billing_period}: {one.delivery_id} was rejected ({one.reason}: {detail}), and nothing has "
+        f"come after it: let the provider write it again, or remove it from landing{'' if again in detail else mended}"
     )
 
 
