@@ -201,7 +201,7 @@ def test_completeness_without_evidence_is_unknown(found):
     }
 
 
-def test_completeness_by_sequence_counts_the_gap_before_an_object():
+def test_completeness_by_sequence_counts_the_gap_before_an_object(lake):
     completeness = lookup.statement(NEXT)["streams"][0]["completeness"]
     assert completeness == {
         "evidence": "sequence",

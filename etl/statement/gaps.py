@@ -27,10 +27,11 @@ def moved(
         return set()
     reach = timedelta(days=contract.discovery.late_window_days)
     first, last = min(map(_date, changed)) - reach, max(map(_date, changed)) + reach
+    kept = [new[name] for name in new if name not in changed and first <= _date(name) <= last]
+    if not kept:  # as on the first days of a stream
+        return set()
     views = {
-        "manifest": [
-            new[name] for name in new if name not in changed and first <= _date(name) <= last
-        ],
+        "manifest": kept,
         "old_manifest": [old[name] for name in changed if name in old],
         "new_manifest": [new[name] for name in changed if name in new],
     }
