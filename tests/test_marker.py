@@ -39,6 +39,9 @@ def billed(lake) -> Decimal:
     [
         (b'{"run_id": "one", "rows": 1560}', 1560),
         (b'{"rows": "1560"}', 1560),
+        (b'{"rows": %d}' % 10**30, 2**63 - 1),
+        (b'{"rows": "%d"}' % 10**30, 2**63 - 1),
+        (b'{"rows": "%s"}' % (b"9" * 5000), None),
         *(
             (one, None)
             for one in (b"", b"{}", b"[3]", b'{"rows": null}', b'{"rows": true}', b"\xff")
@@ -63,6 +66,11 @@ def test_a_folder_that_is_written_again_under_its_old_marker_waits_and_leaves_wh
         assert "table/export_date=2026-10-20/ has 4 rows, its marker states 3" in why
         assert stages.overdue("gcp_billing")[-1] == why
         assert billed(lake) == 7
+
+    # and where the marker states more than anybody can count
+    mark(lake, {"rows": 10**30})
+    assert ingested("absurd") and billed(lake) == 7
+    mark(lake, {"rows": 3})
 
     # when all of it is there, the marker last, then it counts
     land(lake, "part-1", 40)

@@ -118,10 +118,8 @@ def _is_not_meant(one: Delivery) -> bool:
 
 
 def _told(one: Delivery) -> str:
-    detail, again = (
-        one.detail or "",
-        f"usage-export billing ingest {one.stream} --period {one.billing_period}",
-    )
+    detail = one.detail or ""
+    again = f"usage-export billing ingest {one.stream} --period {one.billing_period}"
     mended = f"; where the contract was mended, ask for its month by name: {again}"
     return (
         f"{one.stream} {one.billing_period}: {one.delivery_id} was rejected ({one.reason}: {detail}), and nothing has "

@@ -7,6 +7,8 @@ from typing import Any
 from etl.billing.contract import Discovery
 from etl.billing.delivery import Refused
 
+LARGEST = 2**63 - 1
+
 
 def get(document: Any, path: str | None) -> Any:
     """Value at a dotted path; None where there is none."""
@@ -17,16 +19,20 @@ def get(document: Any, path: str | None) -> Any:
 
 def count(value: Any) -> int | None:
     """A stated number; null means that it is not known, never zero."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return max(
+        -LARGEST, min(value, LARGEST)
+    )  # so that an absurd one differs, and can be written down
 
 
 def rows(marker: bytes) -> int | None:
     """`rows` of a marker: ours to define, and optional. A number, or its digits, as BigQuery writes an INT64."""
     try:
         value = get(json.loads(marker), "rows")
+        return count(int(value) if isinstance(value, str) and value.isdecimal() else value)
     except (ValueError, RecursionError):  # a marker need not say anything
         return None
-    return int(value) if isinstance(value, str) and value.isdecimal() else count(value)
 
 
 def moment(value: Any) -> datetime | None:
