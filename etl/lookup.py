@@ -138,14 +138,16 @@ def missed(work: Work[contract.Contract], base: Release) -> list[ledger.Unread]:
 
 
 def build_streams(usage_date: date) -> list[str]:
-    """Streams that have rows on a usage date and a contract: a source that has ended stays as it is published."""
+    """Streams that have a contract, and rows on a usage date or wait there: a source that ended stays as published."""
     newest = release.latest(_lake())
     names = {
         layout.partition_values(name)["stream"]
         for table in (USAGE_ARRIVAL.name, USAGE_EVENT.name)
         for name in newest.partitions(table, usage_date=usage_date)
     }
-    return sorted(names.intersection(streams()))
+    # a date without events that has lost its arrivals: repeats and voids of it are still published
+    waits = {name.split("/")[0] for name in newest.pending if name.endswith(f"/{usage_date}")}
+    return sorted((names | waits).intersection(streams()))
 
 
 def status(today: date) -> dict:

@@ -266,13 +266,17 @@ def test_what_is_older_than_the_window_is_quarantined_with_its_quantity(lake):
 
 
 def test_an_object_that_is_replaced_takes_its_old_rows_along(lake):
-    lake.land(key(), lines(event("a", 7), event("b", 1)), evening())
+    early = void("x", at="2026-11-17T10:00:00Z")  # all that counts on its date, which has no event
+    lake.land(key(), lines(event("a", 7), event("b", 1), early), evening())
     lake.run("app_usage", DAY)
 
     lake.land(key(), lines(event("a", 7), event("c", 4)), evening())
-    lake.run("app_usage", DAY)
+    for day in lake.ingest("app_usage", DAY)["usage_dates"]:
+        assert stages.build_streams(date.fromisoformat(day)) == ["app_usage"]
+        lake.build("app_usage", date.fromisoformat(day))
 
     assert totals(lake) == {"2026-11-18": 11}
+    assert lake.rows("FROM correction") == [] and lake.release().pending == {}
     assert lake.rows("SELECT source_event_id AS id FROM usage_event ORDER BY 1") == [
         {"id": "a"},
         {"id": "c"},
