@@ -143,13 +143,14 @@ def _build(options: argparse.Namespace) -> int:
     from etl import lookup, stages
     from etl.statement import pages
 
-    known = lookup.build_streams(options.usage_date)
+    due = lookup.build_streams(options.usage_date)
     if options.stream:
         lookup.known(options.stream)
-    for stream in [options.stream] if options.stream else known:
+        due = [options.stream]
+    for stream in due:
         done = stages.build(options.usage_date, stream, f"cli-build-{options.usage_date}")
         print(f"{stream} {options.usage_date}: {shown.outcome(done)}", flush=True)
-    if not known:
+    if not due:
         print(f"no stream of a contract has rows on {options.usage_date}: nothing to build")
     else:
         print(f"statement: {pages.write_statement(options.usage_date)['page']}")
@@ -170,13 +171,13 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _statement(options: argparse.Namespace) -> int:
-    from etl import lookup
+    from etl import lookup, shell
 
     usage_date = options.usage_date or lookup.newest_usage_date()
     if options.json:
         print(json.dumps(lookup.statement(usage_date), indent=2))
     elif options.html:
-        options.html.write_text(lookup.statement_html(usage_date), encoding="utf-8")
+        shell.save(options.html, lookup.statement_html(usage_date))
     else:
         print(lookup.statement_text(usage_date))
     return 0

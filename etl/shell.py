@@ -1,4 +1,4 @@
-"""Queries from a shell: DuckDB's own shell on a release, and a result as table, CSV or JSON."""
+"""What leaves by a shell: DuckDB's own shell on a release, a result as table, CSV or JSON, a page as a file."""
 
 import contextlib
 import csv
@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from etl import shown
+from etl.errors import SettingError
 
 
 def shell(setup: str) -> int:
@@ -43,5 +44,20 @@ def show(result: object, form: str) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([columns, *rows])
         return
+    if twice := sorted({one for one in columns if columns.count(one) > 1}):
+        raise SettingError(
+            f"two columns are named {twice[0]}, and JSON would keep one: name them apart with AS"
+        )
     found = [dict(zip(columns, row, strict=True)) for row in rows]
     print(json.dumps(found, indent=1, default=str))
+
+
+def save(path: Path, text: str) -> None:
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise SettingError(
+            f"{path}: {error.strerror}: name a file that can be written, in a folder that is there"
+        ) from error
+    with file:
+        file.write(text)

@@ -140,6 +140,20 @@ def test_sql_says_why_a_query_failed(run):
     assert error.startswith("usage-export: SettingError: the query failed: Binder Error")
 
 
+def test_sql_loses_no_column_in_json(run):
+    code, out, error = run("sql", "SELECT 1 AS old, 2 AS q, 3 AS q", "--format", "json")
+
+    assert (code, out) == (1, "")
+    assert "two columns are named q, and JSON would keep one: name them apart with AS" in error
+
+
+def test_a_page_that_cannot_be_written_is_told_without_a_traceback(run, tmp_path):
+    code, out, error = run("statement", "--html", str(tmp_path / "none" / "page.html"))
+
+    assert (code, out) == (1, "")
+    assert "SettingError" in error and "none/page.html: No such file or directory" in error
+
+
 def test_contracts_check_names_each_version(run):
     assert run("contracts", "check") == (
         0,
