@@ -168,6 +168,22 @@ def test_accounts_keep_their_zeros_and_tax_has_no_sku():
     assert (row["sku_id"], row["pricing_quantity"], row["pricing_unit"]) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "cost", "listed", "is_filled"),
+    [("Tax", "0.04", "0.04", True), ("Credit", "-0.25", "-0.25", True), ("Usage", "0", "0", False)],
+)
+def test_a_price_on_demand_of_zero_is_none_where_something_is_billed(kind, cost, listed, is_filled):
+    # given that AWS writes zero where it has no such price; FOCUS wants the billed cost there ("List Cost")
+    row = one(
+        line_item_line_item_type=kind,
+        line_item_unblended_cost=cost,
+        pricing_public_on_demand_cost="0",
+    )
+
+    assert row["list_cost"] == Decimal(listed)
+    assert ("filled:list_cost" in row["x_changes"]) is is_filled
+
+
 def test_what_was_filled_is_said():
     known, unknown = one(), one(line_item_product_code="SomethingNew")
 

@@ -276,6 +276,13 @@ MCA = {"BillingCurrency": "EUR", "pricingCurrency": "USD", "UnitPrice": "0.1", "
         ),
         ({"exchangeRatePricingToBilling": "0.5", "pricingCurrency": "EUR"}, "0.8", "1.6", "0.1"),
         ({"exchangeRatePricingToBilling": None}, "0.4", "0.4", None),
+        (  # of marketplace and of commitments Azure gives no pay-as-you-go price: that is zero
+            {"exchangeRatePricingToBilling": "0.5"}
+            | {"PayGPrice": "0", "paygCostInBillingCurrency": "0"},
+            "0.4",
+            "0.4",
+            "0.05",
+        ),
     ],
 )
 def test_azure_prices_of_another_currency_are_converted_at_the_rate_of_the_line(

@@ -31,6 +31,8 @@ costed AS (
         line.*,
         coalesce(by_name.category, by_code.category) AS known_category,
         CASE WHEN type IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 0 ELSE cost END AS billed,
+        -- taxes, fees and credits have no price on demand: that is zero where the export knows no empty value
+        CASE WHEN pricing_public_on_demand_cost <> 0 OR billed = 0 THEN pricing_public_on_demand_cost END AS listed,
         CASE WHEN is_usage THEN 'Usage'
             WHEN type IN ('Fee', 'RIFee', 'FlatRateSubscription') OR (type LIKE 'SavingsPlan%Fee') THEN 'Purchase'
             WHEN type IN ('Tax', 'Credit') THEN type ELSE 'Adjustment' END AS category,
@@ -81,11 +83,9 @@ SELECT
     END AS effective_cost,
     bill_invoice_id AS invoice_id,
     coalesce(bill_invoicing_entity, 'AWS') AS invoice_issuer_name,
-    CASE WHEN type = 'SavingsPlanNegation' OR is_discount THEN 0
-        ELSE coalesce(pricing_public_on_demand_cost, billed) END AS list_cost,
+    CASE WHEN type = 'SavingsPlanNegation' OR is_discount THEN 0 ELSE coalesce(listed, billed) END AS list_cost,
     CASE WHEN is_usage THEN pricing_public_on_demand_rate END AS list_unit_price,
-    CASE WHEN category NOT IN ('Usage', 'Purchase') THEN NULL
-        WHEN is_committed AND is_usage THEN 'Committed'
+    CASE WHEN category NOT IN ('Usage', 'Purchase') THEN NULL WHEN is_committed AND is_usage THEN 'Committed'
         WHEN pricing_term = 'Spot' OR line_item_usage_type LIKE '%SpotUsage%' THEN 'Dynamic' ELSE 'Standard'
     END AS pricing_category,
     CASE WHEN category IN ('Usage', 'Purchase') THEN line_item_usage_amount END AS pricing_quantity,
@@ -111,7 +111,7 @@ SELECT
     identity_line_item_id || ' ' || identity_time_interval AS x_row_key,
     map_from_entries(list_filter([
         CASE WHEN netted THEN {'key': 'netted:billed_cost', 'value': line_item_unblended_cost::VARCHAR} END,
-        CASE WHEN pricing_public_on_demand_cost IS NULL AND type <> 'SavingsPlanNegation' AND NOT is_discount
+        CASE WHEN listed IS NULL AND type <> 'SavingsPlanNegation' AND NOT is_discount
         THEN {'key': 'filled:list_cost', 'value': ''} END,
         CASE WHEN net_of_plan IS NOT NULL THEN {'key': 'derived:effective_cost', 'value': ''} END,
         CASE WHEN known_category IS NULL THEN {'key': 'filled:service_category', 'value': ''} END,

@@ -33,7 +33,7 @@ sorted AS (
             WHEN kind = 'Refund' THEN 'Purchase' ELSE 'Adjustment' END AS charge_category,
         kind <> 'Tax' AND NOT is_amortized AS has_price,
         CASE WHEN is_amortized AND kind NOT LIKE 'Unused%' THEN 0 ELSE quantity END AS priced_quantity,
-        coalesce(payg_cost, converted_amount(amount_product(nullif(pay_g_price, 0), quantity), rate)) AS list,
+        coalesce(nullif(payg_cost, 0), converted_amount(amount_product(nullif(pay_g_price, 0), quantity), rate)) AS list,
         converted_amount(amount_product(nullif(unit_price, 0), quantity), rate) AS contracted
     FROM line
 )
@@ -106,7 +106,7 @@ SELECT
     meter_name AS x_operation,
     map_from_entries(list_filter([
         CASE WHEN list IS NULL AND NOT is_amortized THEN {'key': 'filled:list_cost', 'value': ''} END,
-        CASE WHEN payg_cost IS NULL AND list IS NOT NULL THEN {'key': 'derived:list_cost', 'value': ''} END,
+        CASE WHEN coalesce(payg_cost, 0) = 0 AND list IS NOT NULL THEN {'key': 'derived:list_cost', 'value': ''} END,
         CASE WHEN contracted IS NULL AND NOT is_amortized THEN {'key': 'filled:contracted_cost', 'value': ''} END,
         CASE WHEN rate <> 1 AND contracted IS NOT NULL AND NOT is_amortized
         THEN {'key': 'converted:contracted_cost', 'value': rate::VARCHAR} END,
