@@ -26,6 +26,15 @@ ROW = {
     "cost_type": "regular",
 }
 
+OCI = {
+    "lineItem/intervalUsageStart": "2026-10-05T10:00Z",
+    "lineItem/intervalUsageEnd": "2026-10-05T11:00Z",
+    "lineItem/isCorrection": "false",
+    "product/service": "COMPUTE",
+    "cost/myCost": "2",
+    "cost/currencyCode": "USD",
+}
+
 OF_NOVEMBER = {
     "BillingPeriodStart": "2026-11-01T00:00:00Z",
     "BillingPeriodEnd": "2026-12-01T00:00:00Z",
@@ -195,6 +204,20 @@ def test_bytes_that_lie_in_two_places_add_their_rows_once(lake):
         ("loaded", None),
         ("superseded", "same_content"),
     ]
+
+
+def test_oracle_s_two_reports_of_a_tenancy_are_not_added(lake):
+    # given the cost report, which names the tenancy, and the FOCUS report, of which that is the sub-account
+    tenancy = "ocid1.tenancy.oc1..a"
+    report = OCI | {"lineItem/tenantId": tenancy, "product/compartmentId": tenancy}
+    lake.land("billing/oci/reports/cost-csv/1.csv.gz", gzip.compress(bill(report)), FIRST)
+    stages.ingest("oci_cost", "first")
+    focus = [line(BillingAccountId="20209880", SubAccountId=name) for name in ("other", tenancy)]
+    lake.land("billing/oci/focus/x/2026/10/20/one.csv", bill(*focus), FIRST)
+
+    (why,) = stages.ingest("oci_focus", "second")["refused"]
+    assert f"billing account {tenancy} is loaded by the contract oci_cost" in why
+    assert billed(lake) == {tenancy: Decimal(2)}
 
 
 def test_what_is_overwritten_with_a_copy_takes_its_rows_back(lake):

@@ -18,14 +18,18 @@ from etl.release import Changes, Entry, Release, same
 from etl.settings import Settings
 from etl.store import Store
 
-# an account's own name, and the number of which Azure's FOCUS makes a path: of an account, or of a profile in it
+# an account's own name, the number of which Azure's FOCUS makes a path (of an account, or of a profile in it), and
+# Oracle's tenancy: the account of its cost report, below a subscription in its FOCUS report
 NAME = "trim(lower(billing_account_id), '/')"
 NUMBER = f"""nullif(regexp_extract(
     {NAME}, '^providers/microsoft[.]billing/billingaccounts/(?:[^/]+/billingprofiles/)?([^/]+)$', 1
 ), '')"""
-OURS = f"""(SELECT DISTINCT {NAME} AS ours, {NUMBER} AS our_number FROM daily_row)
-    ON theirs = ours OR their_number = ours OR theirs = our_number"""
-THEIRS = f"billing_account_id, {NAME} AS theirs, {NUMBER} AS their_number"
+TENANCY = r"nullif(regexp_extract(lower(sub_account_id), '^ocid\d+[.]tenancy[.].*'), '')"
+OURS = f"""(SELECT DISTINCT {NAME} AS ours, {NUMBER} AS our_number, {TENANCY} AS our_tenancy FROM daily_row)
+    ON theirs = ours OR their_number = ours OR theirs = our_number OR their_tenancy = ours OR theirs = our_tenancy"""
+THEIRS = (
+    f"billing_account_id, {NAME} AS theirs, {NUMBER} AS their_number, {TENANCY} AS their_tenancy"
+)
 ELSEWHERE = f"""
     SELECT stream, billing_account_id
     FROM (SELECT DISTINCT stream, {THEIRS} FROM other_daily) SEMI JOIN {OURS} ORDER BY ALL"""
