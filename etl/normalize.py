@@ -57,11 +57,16 @@ def normalize(
             opened.enter_context(sql.connect(settings.share(settings.threads)))
             for _ in range(settings.threads)
         ]
-        for engine in engines:
-            mapping.prepare(engine, contract)
-        for rows in side_by_side(
-            engines, chunks, lambda engine, chunk: _rows(engine, contract, chunk, results)
-        ):
+        mapping.prepare(engines[0], contract)  # also where nothing is read
+        ready = {engines[0]}
+
+        def work(engine: duckdb.DuckDBPyConnection, chunk: pa.Table) -> Rows:
+            if engine not in ready:  # most batches are one chunk, and need one engine
+                mapping.prepare(engine, contract)
+                ready.add(engine)
+            return _rows(engine, contract, chunk, results)
+
+        for rows in side_by_side(engines, chunks, work):
             output.write(rows)
             _count(rows, results)
             failures.append((rows.raised, rows.failure))

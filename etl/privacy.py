@@ -34,11 +34,10 @@ BLOCK_BYTES = 64  # of SHA-256
 
 
 def install(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
-    """Make pseudonym(text) and personal_data(text) known to an in-memory connection.
+    """Make pseudonym(text) known to an in-memory connection.
 
     The pads are the key: never do this on a database file, nor with query logging on.
     """
-    install_screen(connection)
     padded = (hashlib.sha256(key).digest() if len(key) > BLOCK_BYTES else key).ljust(
         BLOCK_BYTES, b"\0"
     )
@@ -51,9 +50,10 @@ def install(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
 
 
 def install_screen(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make personal_data(text) known: true where the text matches one of the patterns."""
+    """Make personal_data(text) known to all connections of a database: true where the text matches one of the
+    patterns."""
     connection.execute("""
-        CREATE OR REPLACE TEMP MACRO luhn(digits) AS
+        CREATE OR REPLACE MACRO luhn(digits) AS
         list_sum(list_transform(
             range(1, length(digits) + 1),
             lambda i: CASE WHEN i % 2 = 1 THEN reverse(digits)[i]::INTEGER
@@ -61,7 +61,7 @@ def install_screen(connection: duckdb.DuckDBPyConnection) -> None:
             END)) % 10 = 0
     """)
     connection.execute(f"""
-        CREATE OR REPLACE TEMP MACRO personal_data(text) AS
+        CREATE OR REPLACE MACRO personal_data(text) AS
         CASE WHEN regexp_matches(text, {quote(f"{ANY}|{CARD}")}) IS DISTINCT FROM true THEN false
             WHEN regexp_matches(text, {quote(ANY)}) THEN true
             ELSE coalesce(list_bool_or(list_transform(

@@ -71,6 +71,7 @@ def _started(settings: Settings, spill: str) -> duckdb.DuckDBPyConnection:
         }
     )
     engine.execute("SET preserve_insertion_order = false")
+    privacy.install_screen(engine)
     for words in ("macros", "billing_macros"):
         engine.execute(model(words))
     return engine
