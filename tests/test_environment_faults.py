@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.embedded import process
 from etl import cli, stages
 from tests import fault_proxy
 from tests.conftest import Lake, decide
@@ -135,3 +136,16 @@ def test_a_clock_that_was_set_back_orders_nothing(ready, monkeypatch):
     assert now.number > last.number
     assert now.body["created_at"].startswith("1999") and last.body["created_at"] > "2026"
     assert ready.rows("SELECT sum(events)::INTEGER AS n FROM usage_daily") == [{"n": 38}]
+
+
+def test_a_proxy_of_the_network_is_not_asked_for_what_runs_on_this_machine(
+    object_store, monkeypatch
+):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "intranet")
+
+    process.reach_loopback()
+
+    assert object_store.client().list_buckets()["Buckets"]
+    assert os.environ["no_proxy"] == "intranet,127.0.0.1"

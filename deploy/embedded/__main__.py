@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(143)
     )  # so that what runs is stopped, as with Ctrl-C
+    process.reach_loopback()  # also where the store runs already
     folder = run_folder()
     kept = keep_secrets(folder)
     match arguments:

@@ -56,6 +56,7 @@ def running(folder: Path, access_key: str, secret_key: str) -> Iterator[ObjectSt
 
 def start(folder: Path, access_key: str, secret_key: str, tied: bool) -> ObjectStore:
     """Start a server and wait until it stores an object; RuntimeError otherwise."""
+    process.reach_loopback()
     (folder / "data").mkdir(parents=True, exist_ok=True)
     identities = folder / "s3.json"
     identities.touch(mode=0o600)

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 PR_SET_PDEATHSIG = 1
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,19 @@ def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
-            one.bind(("127.0.0.1", 0))
+            one.bind((LOOPBACK, 0))
         return [one.getsockname()[1] for one in sockets]
     finally:
         for one in sockets:
             one.close()
+
+
+def reach_loopback() -> None:
+    """A proxy of the network (`http_proxy`) knows nothing of this machine: neither we nor our children ask it."""
+    for name in ("NO_PROXY", "no_proxy"):
+        spared = os.environ.get(name) or os.environ.get("NO_PROXY", "")
+        if LOOPBACK not in spared.split(","):
+            os.environ[name] = ",".join(filter(None, (spared, LOOPBACK)))
 
 
 def die_with_parent() -> None:
