@@ -15,7 +15,7 @@ LINES = [
     charge("5", service_name="Compute", tags='{"team": "a", "env": "prod"}', list_cost=Decimal(8))
     | {"sub_account_id": "s1", "sub_account_name": "old", "region_id": "r1", "resource_id": "vm"}
     | {"sku_id": "K", "consumed_quantity": Decimal(2), "consumed_unit": "Hrs"},
-    charge("1", service_name="Compute", tags='{"team": "b"}', region_id="r2")
+    charge("1", service_name="Compute", tags='{"team": "b", "team": "c"}', region_id="r2")
     | {"sub_account_id": "s1", "sub_account_name": "new"}
     | {"charge_period_start": datetime(2026, 10, 9), "charge_class": "Correction"},
     charge("3", service_name="Storage", commitment_discount_status="Used", **PLAN),

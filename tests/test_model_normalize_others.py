@@ -209,6 +209,15 @@ def test_an_oracle_row_keeps_eighteen_places_and_drops_who_made_it():
         assert oci(lineItem__isCorrection=word)["charge_class"] == "Correction"
 
 
+def test_an_oracle_row_without_a_currency_has_that_of_its_account_and_no_other():
+    known, nameless = OCI | {"cost/currencyCode": "EUR"}, OCI | {"cost/currencyCode": None}
+    _, told, alone = mapped("oci_cost", known, nameless, nameless | {"lineItem/tenantId": "other"})
+
+    assert (told["billing_currency"], told["row_problem"]) == ("EUR", None)
+    assert "filled:billing_currency" in told["x_changes"]
+    assert alone["row_problem"] == "no_value:billing_currency"
+
+
 @pytest.mark.parametrize("row", [azure, gcp, oci], ids=lambda one: one.__name__)
 def test_a_subcategory_is_the_other_one_of_its_category(row):
     made = row()

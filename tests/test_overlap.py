@@ -210,14 +210,16 @@ def test_oracle_s_two_reports_of_a_tenancy_are_not_added(lake):
     # given the cost report, which names the tenancy, and the FOCUS report, of which that is the sub-account
     tenancy = "ocid1.tenancy.oc1..a"
     report = OCI | {"lineItem/tenantId": tenancy, "product/compartmentId": tenancy}
-    lake.land("billing/oci/reports/cost-csv/1.csv.gz", gzip.compress(bill(report)), FIRST)
+    nameless = report | {"cost/currencyCode": ""}  # in the currency of the account
+    both = gzip.compress(bill(report, nameless))
+    lake.land("billing/oci/reports/cost-csv/1.csv.gz", both, FIRST)
     stages.ingest("oci_cost", "first")
     focus = [line(BillingAccountId="20209880", SubAccountId=name) for name in ("other", tenancy)]
     lake.land("billing/oci/focus/x/2026/10/20/one.csv", bill(*focus), FIRST)
 
     (why,) = stages.ingest("oci_focus", "second")["refused"]
     assert f"billing account {tenancy} is loaded by the contract oci_cost" in why
-    assert billed(lake) == {tenancy: Decimal(2)}
+    assert billed(lake) == {tenancy: Decimal(4)}
 
 
 def test_what_is_overwritten_with_a_copy_takes_its_rows_back(lake):

@@ -7,7 +7,7 @@ SELECT
     strftime(billing_period_start, '%Y-%m') AS period,
     CASE WHEN is_mirror THEN 'mirror' ELSE 'source' END AS stage,
     control_category AS category,
-    control_currency AS currency,
+    coalesce(control_currency, billing_currency) AS currency,  -- what a mapping filled
     count(*) AS rows,
     sum(control_cost) AS cost,
     sum(amount_rest(control_cost_text)) AS rest,

@@ -8,7 +8,8 @@ WITH line AS (
         *,
         date_trunc('month', usage_start)::TIMESTAMP AS month_start,
         lower(is_correction) = 'true' AS corrects,
-        amount_product(unit_price, billed_quantity) AS list
+        amount_product(unit_price, billed_quantity) AS list,
+        coalesce(currency_code, max(currency_code) OVER (PARTITION BY tenant_id)) AS currency  -- never a guess
     FROM raw
 )
 
@@ -18,7 +19,7 @@ SELECT
     coalesce(my_cost, 0) AS billed_cost,
     tenant_id AS billing_account_id,
     'Tenancy' AS billing_account_type,
-    coalesce(currency_code, 'USD') AS billing_currency,
+    currency AS billing_currency,
     month_start AS billing_period_start,
     month_start + INTERVAL 1 MONTH AS billing_period_end,
     'Usage' AS charge_category,

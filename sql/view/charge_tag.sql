@@ -1,5 +1,5 @@
 -- One tag of one charge, so that nobody has to unnest JSON: join or filter by key. A charge stands here once a tag:
--- sum costs of one key at a time.
+-- sum costs of one key at a time. Of a key that stands twice the first one counts.
 --
 -- grain:   x_stream, x_delivery, x_object_key, x_row, tag_key
 -- inputs:  charge
@@ -21,5 +21,8 @@ SELECT
     billed_cost,
     effective_cost
 FROM charge,
-    unnest(map_entries(from_json(tags, '"MAP(VARCHAR, VARCHAR)"'))) pairs(pair)
+    unnest(list_filter(
+        map_entries(from_json(tags, '"MAP(VARCHAR, VARCHAR)"')),
+        lambda one, n: list_position(json_keys(tags), one.key) = n
+    )) pairs(pair)
 WHERE tags IS NOT NULL
