@@ -100,7 +100,7 @@ def test_sums_of_the_text_are_by_the_provider_s_own_kind_of_line():
             "control_cost": pa.array([Decimal(1), Decimal(2), None], pa.decimal128(38, 18)),
             "control_cost_text": ["1", "2", None],
             "control_category": ["Usage", "Usage", "Tax"],
-            "control_currency": ["USD", None, "USD"],  # what a mapping fills is not lost to the sums
+            "control_currency": ["USD", None, "USD"],  # one is filled by its mapping
             "billing_currency": ["USD"] * 3,
             "control_credits": ['[{"amount": -0.25}, {"amount": "-1e-3"}]', None, None],
         }
