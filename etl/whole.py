@@ -55,6 +55,7 @@ def _vanished(
     if gone:
         return (
             f"{contract.stream}: {many(len(gone), 'object')} read before, gone from landing, first "
-            f"{landing.location.url(gone[0])}: restore them, or leave their landed date as it is published"
+            f"{landing.location.url(gone[0])}: restore them; to take back what was read of one, put an empty object in "
+            "its place; or leave their landed date as it is published"
         )
     return None

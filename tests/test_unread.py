@@ -414,13 +414,17 @@ def test_a_date_that_lost_an_object_stays_as_published_and_holds_back_no_other(b
     assert (
         f"not read (withheld): {late}: app_usage: 1 object read before, gone from landing" in said
     )
-    with pytest.raises(SourceError, match="restore them"):
+    with pytest.raises(SourceError, match="restore them; to take back .* an empty object"):
         ingest(behind, DAY)
 
     behind.land(BAD, body, evening())
     ingest(behind, NEXT)
     assert ("late", 8) in quantities(behind)
     assert ledger(behind) == []
+
+    behind.land(BAD, b"", evening())  # deleted on purpose: what was read of it is taken back
+    ingest(behind, NEXT)
+    assert quantities(behind) == [("a", 1), ("late", 8), ("next", 16)]
 
 
 def test_a_replay_is_all_or_nothing(proxy, behind):
