@@ -414,7 +414,7 @@ def test_a_date_that_lost_an_object_stays_as_published_and_holds_back_no_other(b
     assert (
         f"not read (withheld): {late}: app_usage: 1 object read before, gone from landing" in said
     )
-    with pytest.raises(SourceError, match="restore them; to take back .* an empty object"):
+    with pytest.raises(SourceError, match=r"restore them; to take back .* an empty object"):
         ingest(behind, DAY)
 
     behind.land(BAD, body, evening())
