@@ -19,8 +19,6 @@ from deploy.embedded.environment import ROOT, environment, keep_secrets
 from etl import judge
 from tests.conftest import decide
 
-JUDGE = judge.judge
-
 
 class Runs:
     """The process, and the Airflow database and folder of one test."""
@@ -74,12 +72,12 @@ def main(dag_id: str | None = None) -> None:
         print("\nRUN " + json.dumps(act(**json.loads(line))), flush=True)
 
 
-def by_landed_dates(landed: list[str], judged: bool, bills: str = "", prefix: str = "") -> dict:
-    """What `make run` does; `judged` by Great Expectations, or as quick_judge does; with the sample's bills
-    from this day on, landed below the prefix."""
+def by_landed_dates(landed: list[str], bills: str = "", prefix: str = "") -> dict:
+    """What `make run` does, judged as quick_judge does; with the sample's bills from this day on, landed below the
+    prefix."""
     from deploy.embedded import runner, sample_run
 
-    judge.judge = JUDGE if judged else decide
+    judge.judge = decide
     deliveries = sample_run.deliveries(7, date.fromisoformat(bills), prefix) if bills else ()
     return {"code": runner.main(landed, deliveries)}
 

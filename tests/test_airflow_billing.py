@@ -88,7 +88,7 @@ def test_bills_are_loaded_announced_and_missed(runs, lake, tmp_path):
 def test_the_sample_is_loaded_as_it_is_delivered_and_nobody_is_alarmed_though_its_days_are_long_gone(
     lake, object_store, tmp_path
 ):
-    order = {"landed": [], "judged": False, "bills": "2026-10-05", "prefix": f"{lake.name}/"}
+    order = {"landed": [], "bills": "2026-10-05", "prefix": f"{lake.name}/"}
     settings = contracts(tmp_path, "aws_focus", "gcp_billing")
     with Runs(None, lake, object_store, tmp_path, **settings) as runs:
         done = runs.run(**order)

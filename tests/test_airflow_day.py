@@ -42,7 +42,7 @@ def test_days_come_out_exactly_and_again_and_a_late_file_rebuilds_its_date(runs,
     land(made, "landing", f"{lake.name}/", lake.client)
 
     # when it runs, then the totals are those of the generator
-    expect_success(run(runs, *made.landed_dates, judged=True))
+    expect_success(run(runs, *made.landed_dates))
     assert daily_totals(lake) == expected_totals(made.truth)
     assert lake.release().pending == {}
     first, objects, days = lake.release(), files(lake), built(runs)
@@ -107,9 +107,9 @@ def test_a_lane_that_fails_names_itself_and_holds_back_no_other(runs, lake, cont
     }
 
 
-def run(runs: Runs, *landed: date, judged: bool = False) -> tuple[int, str]:
+def run(runs: Runs, *landed: date) -> tuple[int, str]:
     """What `make run` does with landed dates: its code, and what it said."""
-    done = runs.run(landed=[str(one) for one in landed], judged=judged)
+    done = runs.run(landed=[str(one) for one in landed])
     return done["code"], done["said"]
 
 

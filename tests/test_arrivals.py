@@ -75,7 +75,7 @@ def test_a_void_that_counts_on_another_date_rebuilds_the_date_of_its_target(lake
     assert totals(lake) == {"2026-11-18": 2}
 
 
-@pytest.mark.parametrize("event_last", [False, True])
+@pytest.mark.parametrize("event_last", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_a_void_too_far_from_its_target_leaves_the_adjusts_of_it_too(lake, event_last):
     """The adjust is within reach of both, so that its date sees the void as well as the target."""
     landed = {
@@ -133,7 +133,7 @@ def test_a_void_that_loses_its_identity_to_a_third_date_gives_its_target_back(la
     assert totals(lake) == {"2026-11-17": 3, "2026-11-18": 7}
 
 
-@pytest.mark.parametrize("claim_last", [False, True])
+@pytest.mark.parametrize("claim_last", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_a_void_whose_identity_came_first_far_from_its_target_cancels_nothing(lake, claim_last):
     """The void reaches what came first under its id, and its target: these two do not reach each other."""
     landed = {
@@ -358,7 +358,11 @@ def test_a_truncated_object_is_refused_whole_and_read_once_it_is_repaired(lake):
 
 
 @pytest.mark.parametrize(
-    ("first", "then"), [(void("a"), adjust("a", -3, "v1")), (adjust("a", -3, "v1"), void("a"))]
+    ("first", "then"),
+    [
+        (void("a"), adjust("a", -3, "v1")),
+        pytest.param(adjust("a", -3, "v1"), void("a"), marks=pytest.mark.soak),
+    ],
 )
 def test_a_correction_of_another_kind_under_its_old_identity_moves_its_target(lake, first, then):
     """Its object was replaced, arrival and all else is as before: only the kind tells that the target moved."""

@@ -99,11 +99,6 @@ def test_a_history_leaves_no_trace(told, object_store, tmp_path, monkeypatch):
     expect_no_trace(told(), object_store, tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("seed", [13])  # a short one: long ones are told above
-def test_a_random_history_leaves_no_trace(seed, object_store, tmp_path, monkeypatch):
-    expect_no_trace(history(seed), object_store, tmp_path, monkeypatch)
-
-
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(200))
 def test_no_history_leaves_a_trace(seed, object_store, tmp_path, monkeypatch):

@@ -141,7 +141,7 @@ class Reader:
         self.thread.join()
 
     def read(self) -> None:
-        while not self.ended.wait(0.2):
+        while not self.ended.wait(0.5):
             found, lake = lookup.open_release()
             with catalog.open_release(found, lake) as connection:
                 (sums,) = sql.rows(connection, SUMS)

@@ -22,7 +22,7 @@ from tests.events import DAY, adjust, evening, event, key, lines, void
 
 # an example is a batch with many cases in it: to read one record takes as long as to read a hundred
 QUICK = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 ENVIRONMENT = {
     "USAGE_EXPORT_LANDING": "s3://landing/laws",
