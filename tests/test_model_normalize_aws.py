@@ -169,18 +169,26 @@ def test_accounts_keep_their_zeros_and_tax_has_no_sku():
 
 
 @pytest.mark.parametrize(
-    ("kind", "cost", "listed", "is_filled"),
-    [("Tax", "0.04", "0.04", True), ("Credit", "-0.25", "-0.25", True), ("Usage", "0", "0", False)],
+    ("kind", "cost", "listed", "price", "is_filled"),
+    [
+        ("Tax", "0.04", "0.04", None, True),
+        ("Credit", "-0.25", "-0.25", None, True),
+        ("Usage", "3", "3", None, True),  # of the marketplace
+        ("Usage", "0", "0", 0, False),
+    ],
 )
-def test_a_price_on_demand_of_zero_is_none_where_something_is_billed(kind, cost, listed, is_filled):
+def test_a_price_on_demand_of_zero_is_none_where_something_is_billed(
+    kind, cost, listed, price, is_filled
+):
     # given that AWS writes zero where it has no such price; FOCUS wants the billed cost there ("List Cost")
     row = one(
         line_item_line_item_type=kind,
         line_item_unblended_cost=cost,
         pricing_public_on_demand_cost="0",
+        pricing_public_on_demand_rate="0",
     )
 
-    assert row["list_cost"] == Decimal(listed)
+    assert (row["list_cost"], row["list_unit_price"]) == (Decimal(listed), price)
     assert ("filled:list_cost" in row["x_changes"]) is is_filled
 
 

@@ -84,7 +84,7 @@ SELECT
     bill_invoice_id AS invoice_id,
     coalesce(bill_invoicing_entity, 'AWS') AS invoice_issuer_name,
     CASE WHEN type = 'SavingsPlanNegation' OR is_discount THEN 0 ELSE coalesce(listed, billed) END AS list_cost,
-    CASE WHEN is_usage THEN pricing_public_on_demand_rate END AS list_unit_price,
+    CASE WHEN is_usage THEN nullif(pricing_public_on_demand_rate, if(listed IS NULL, 0, NULL)) END AS list_unit_price,
     CASE WHEN category NOT IN ('Usage', 'Purchase') THEN NULL WHEN is_committed AND is_usage THEN 'Committed'
         WHEN pricing_term = 'Spot' OR line_item_usage_type LIKE '%SpotUsage%' THEN 'Dynamic' ELSE 'Standard'
     END AS pricing_category,
