@@ -116,6 +116,9 @@ def test_a_month_that_is_asked_for_and_not_loaded_is_told_with_what_is_known_of_
     assert "nothing new under s3://landing/" in told and told.endswith("/*-Manifest.json")
     assert "aws_focus_export 2026-10 2026-10-20 00:00 run: seen (object_missing: " in delivery
 
+    cli.main(ask[:-1])
+    assert delivery in capsys.readouterr().out.splitlines(), "a delivery is waited for"
+
     cli.main([*ask, "2026-09"])
     assert len(capsys.readouterr().out.splitlines()) == 2, "nothing is known of that month"
 

@@ -69,12 +69,14 @@ def _ingest(options: argparse.Namespace) -> int:
 
 
 def _nothing_new(stream: str, period: str | None) -> None:
-    """Where a month was asked for, also what is known of it."""
+    """With what is known of the month that was asked for, else with the deliveries that are waited for."""
     from etl.billing import lookup
+    from etl.billing.delivery import SEEN
 
     print(f"{stream}: nothing new under {lookup.path(stream)}")
     for one in lookup.deliveries(stream):
-        if one.billing_period == period:
+        is_waited_for = one.state == SEEN and one.reason != "vanished"
+        if one.billing_period == period or (period is None and is_waited_for):
             print(f"  {_delivery(stream, one)}")
 
 
