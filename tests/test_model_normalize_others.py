@@ -240,6 +240,15 @@ def test_a_quantity_under_a_commitment_counts_once_over_both_exports(model):
 
     assert sum(row["pricing_quantity"] for row in pair) == unused["pricing_quantity"] == 8
     assert [row["consumed_quantity"] for row in pair] == [None, 8]
+    assert (unused["consumed_quantity"], unused["consumed_unit"]) == (None, None)  # by nobody
+
+
+def test_the_purchase_of_an_azure_commitment_has_the_standard_price_and_what_it_covers_the_committed_one():
+    bought, covered = (
+        azure(ChargeType=kind, PricingModel="Reservation") for kind in ("Purchase", "Usage")
+    )
+
+    assert (bought["pricing_category"], covered["pricing_category"]) == ("Standard", "Committed")
 
 
 def test_an_amortized_line_has_no_price_because_it_has_no_list_cost():

@@ -66,8 +66,8 @@ SELECT
     CASE WHEN commitment IS NULL THEN NULL WHEN pricing_model = 'SavingsPlan' THEN 'Savings Plan' ELSE 'Reservation' END
         AS commitment_discount_type,
     -- of usage under a commitment the amortized line counts the quantity, the actual one (of no cost) does not
-    CASE WHEN charge_category = 'Usage' AND (is_amortized OR NOT is_committed) THEN quantity END AS consumed_quantity,
-    CASE WHEN charge_category = 'Usage' AND (is_amortized OR NOT is_committed) THEN unit_of_measure END AS consumed_unit,
+    CASE WHEN kind = 'Usage' AND (is_amortized OR NOT is_committed) THEN quantity END AS consumed_quantity,
+    CASE WHEN kind = 'Usage' AND (is_amortized OR NOT is_committed) THEN unit_of_measure END AS consumed_unit,
     CASE WHEN is_amortized THEN 0 ELSE coalesce(contracted, cost) END AS contracted_cost,
     -- list and contracted cost, and the prices and the quantity that they are made of, stand on the actual line
     CASE WHEN has_price THEN converted_amount(unit_price, rate) END AS contracted_unit_price,
@@ -76,8 +76,8 @@ SELECT
     'Microsoft' AS invoice_issuer_name,
     CASE WHEN is_amortized THEN 0 ELSE coalesce(list, contracted, cost) END AS list_cost,
     CASE WHEN has_price THEN converted_amount(nullif(pay_g_price, 0), rate) END AS list_unit_price,
-    CASE WHEN charge_category NOT IN ('Usage', 'Purchase') THEN NULL WHEN is_committed THEN 'Committed'
-        WHEN pricing_model = 'Spot' THEN 'Dynamic' ELSE 'Standard' END AS pricing_category,
+    CASE WHEN charge_category = 'Usage' AND is_committed THEN 'Committed' WHEN charge_category NOT IN ('Usage', 'Purchase')
+        THEN NULL WHEN pricing_model = 'Spot' THEN 'Dynamic' ELSE 'Standard' END AS pricing_category,
     pricing_currency,
     CASE WHEN has_price AND pricing_currency IS NOT NULL THEN unit_price END AS pricing_currency_contracted_unit_price,
     CASE WHEN has_price AND pricing_currency IS NOT NULL THEN nullif(pay_g_price, 0) END
