@@ -83,7 +83,7 @@ DELIVERY = {
     "not_stable": "seen: The object changed within the time that the contract waits.",
     "partial_month": "rejected: It holds part of a month, or ends before what is loaded.",
     "several_months": "rejected: Its manifest spans more than one month.",
-    "wrong_period": "rejected: It holds rows of another month than it says.",
+    "wrong_period": "rejected: It holds rows of another month than it says, or of a year that has no bills.",
     "empty": "rejected: It holds no rows, and rows of the month are loaded.",
     "row_count": "rejected: It has other rows than its manifest states.",
     "marker_rows": "complete: It has other rows than its marker states.",

@@ -20,6 +20,21 @@ def test_every_column_of_the_export_arrives_under_its_name():
     assert row["x_changes"] == {}
 
 
+@pytest.mark.parametrize(
+    ("start", "problem"),
+    [
+        ("0001-01-01", "wrong_period:billing_period_start"),
+        ("9999-12-01", "wrong_period:billing_period_start"),
+        ("2000-01-01", None),
+    ],
+)
+def test_a_placeholder_is_no_month(start, problem):
+    # given an object that adds rows: the month after the last one ended each run of the contract
+    (row,) = mapped("oci_focus", line(BillingPeriodStart=start))
+
+    assert row["row_problem"] == problem
+
+
 def test_names_of_focus_1_3_are_read_too():
     given = line(ServiceProviderName="AWS", HostProviderName="Elsewhere")
     del given["ProviderName"], given["PublisherName"]

@@ -31,6 +31,11 @@ LINEAGE = {
 }
 BY_DEFAULT = {"service_provider_name": "provider_name", "host_provider_name": "publisher_name"}
 GIVEN = {c.name: CHARGE.sql_columns[c.name] for c in CHARGE.columns if c.name not in LINEAGE}
+# placeholders of the first or the last year would be months of their own, of which one has no end
+NO_MONTH = (
+    "CASE WHEN year(billing_period_start) NOT BETWEEN 2000 AND 2100 "
+    "THEN 'wrong_period:billing_period_start' END"
+)
 NEEDED = [c.name for c in CHARGE.columns if not c.nullable and c.name not in LINEAGE]
 
 
@@ -73,7 +78,7 @@ def prepare(
         f", ({value})::{CHARGE.sql_columns[name]} AS {name}" for name, value in lineage.items()
     )
     wanted = (
-        f"SELECT * REPLACE (coalesce(row_problem, {empty}) AS row_problem){known} FROM (SELECT "
+        f"SELECT * REPLACE (coalesce(row_problem, {empty}, {NO_MONTH}) AS row_problem){known} FROM (SELECT "
         f"x_row.number AS {ROW}, {_problem(mapped)} AS row_problem, {_mirror(mapped)} AS is_mirror, "
         f"{', '.join(f'x_row.{name}' for name in CONTROLLED)}, {chosen} FROM ({query}) mapped)"
     )
