@@ -60,20 +60,21 @@ def test_history_that_is_brought_in_wakes_nobody_and_an_export_that_runs_does(
 
 
 def test_deliveries_that_are_never_complete_are_missed_too(lake, monkeypatch):
-    # given a bill that was refused, a manifest whose file never came, and data without any manifest
+    # given a bill that was refused, one of no month, a manifest whose file never came, and data without any manifest
     land(lake, "one.csv", bill(line(BilledCost="much")), LONG_AGO)
+    lake.land("billing/gcp/focus/x/billing_period=2026-13/one.csv", bill(line()), SETTLED)
     folder = "billing/aws/cur2/export/metadata/BILLING_PERIOD=2026-10"
     manifest = b'{"executionId": "e", "dataFiles": ["s3://b/gone.csv.gz"]}'
     lake.land(f"{folder}/x-Manifest.json", manifest, LONG_AGO)
     lake.land("billing/aws/cur/export/20261001-20261101/id/x-1.csv.gz", b"", LONG_AGO)
     lake.land("billing/oci/focus/notes.txt", b"", LONG_AGO)
-    for stream in ("aws_focus", "aws_cur2", "aws_cur", "oci_focus", "oci_cost"):
+    for stream in ("aws_focus", "gcp_focus", "aws_cur2", "aws_cur", "oci_focus", "oci_cost"):
         stages.ingest(stream, "first")
 
     # then they are named; what landed just now has time, and a folder inside a folder counts for its own contract
-    assert named() == {"aws_focus", "aws_cur2"}
+    assert named() == {"aws_focus", "gcp_focus", "aws_cur2"}
     monkeypatch.setattr(stages, "_now", lambda: NOW + timedelta(days=40))
-    assert named() == {"aws_focus", "aws_cur2", "aws_cur", "oci_focus"}
+    assert named() == {"aws_focus", "gcp_focus", "aws_cur2", "aws_cur", "oci_focus"}
 
 
 def ingest(lake, cloud: str, at: datetime, month: str = MONTH, cost: str = "1") -> None:

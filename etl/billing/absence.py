@@ -45,6 +45,7 @@ def _is_in_time(contract: BillingContract, one: Delivery) -> bool:
     rule = contract.discovery
     return one.landed_at is None or (
         one.landed_at - one.submitted_at <= timedelta(hours=rule.alarm_after_hours)
+        and delivery.is_month(one.billing_period)  # a folder may say any
         and not delivery.is_closed(one.billing_period, one.landed_at, rule.closes_after_days)
     )
 

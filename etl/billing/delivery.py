@@ -1,6 +1,7 @@
 """A provider's delivery of one month: what it holds, how far it came, and the ledger of all of them."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime, timedelta
@@ -146,6 +147,11 @@ def table(deliveries: Iterable[Delivery]) -> pa.Table:
     names = DELIVERY.sql_columns
     rows = [{name: getattr(one, name) for name in names} for one in deliveries]
     return pa.Table.from_pylist(rows, DELIVERY.schema)
+
+
+def is_month(billing_period: str) -> bool:
+    """Whether it is a month of a year that has bills, as those of charges are."""
+    return re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", billing_period) is not None
 
 
 def is_closed(billing_period: str, moment: datetime, closes_after_days: int) -> bool:

@@ -33,7 +33,7 @@ BY_DEFAULT = {"service_provider_name": "provider_name", "host_provider_name": "p
 GIVEN = {c.name: CHARGE.sql_columns[c.name] for c in CHARGE.columns if c.name not in LINEAGE}
 # placeholders of the first or the last year would be months of their own, of which one has no end
 NO_MONTH = (
-    "CASE WHEN year(billing_period_start) NOT BETWEEN 2000 AND 2100 "
+    "CASE WHEN year(billing_period_start) NOT BETWEEN 2000 AND 2099 "
     "THEN 'wrong_period:billing_period_start' END"
 )
 NEEDED = [c.name for c in CHARGE.columns if not c.nullable and c.name not in LINEAGE]
