@@ -2,6 +2,7 @@
 PYTHON ?= python3
 UV := .venv/bin/uv
 ENVIRONMENT := .venv/.complete
+unexport PYTHONDONTWRITEBYTECODE # a task is a process: without bytecode each compiles what it imports
 
 .PHONY: help run up down test soak fuzz bench conformance check sql clean lock docs
 
