@@ -13,14 +13,17 @@ import sys
 from datetime import date
 from typing import Any
 
+import boto3
+import pandas  # noqa: F401  by DuckDB at its first table from Python; all of this is imported before the fork
+
+from etl import contract, judge, stages
+from etl.billing import stages as billing
+from etl.errors import UsageError
+from etl.settings import ROOT
+from tests.conftest import decide
+
 
 def main() -> None:
-    import pandas  # noqa: F401  by DuckDB at its first table from Python; all of this is imported before the fork
-
-    from etl import contract, judge
-    from etl.settings import ROOT
-    from tests.conftest import decide
-
     contract.load_all(ROOT / "contracts")  # kept for every attempt
     judge.judge = decide
     for line in sys.stdin:
@@ -51,10 +54,6 @@ def attempt(order: dict) -> dict:
 
 def perform(order: dict, say: Any) -> None:
     """The steps, each told as it is done; a refusal is told and ends them."""
-    from etl import stages
-    from etl.billing import stages as billing
-    from etl.errors import UsageError
-
     os.environ.update(order["environment"])
     counted = watch(order["kill_at"], order["when"])
     road = billing if order.get("road") == "billing" else stages
@@ -78,8 +77,6 @@ def value(argument: Any) -> Any:
 
 def watch(kill_at: int | None, when: str) -> list[str]:
     """Count requests from now on, and die at one of them: nothing else of a stage reaches outside."""
-    import boto3
-
     counted: list[str] = []
 
     def die(moment: str) -> None:
