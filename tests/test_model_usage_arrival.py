@@ -106,6 +106,11 @@ def test_a_measure_is_refused_with_the_reason(fields, reason):
     assert only(**fields)["reject_reason"] == reason
 
 
+def test_a_void_has_a_unit_too():
+    void = {"record_kind": "void", "meter": "void", "quantity": 0, "corrects_key": key_of("x")}
+    assert only(**void, unit=None)["reject_reason"] == "unknown_meter"
+
+
 @pytest.mark.parametrize("fields", [{"meter": "other"}, {"unit": "Bytes"}, {"unit": None}])
 def test_an_unknown_meter_is_refused_also_where_the_source_names_no_kind(fields):
     assert only(record_kind=None, **fields)["reject_reason"] == "unknown_meter"

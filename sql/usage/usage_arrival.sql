@@ -20,7 +20,7 @@ WITH judged AS (
                 ELSE coalesce(map_from_entries(list_sort(list_filter(
                     map_entries(measure.labels), lambda label: label.value IS NOT NULL))), MAP {}) END AS labels
         ),
-        meter_unit.meter IS NOT NULL OR coalesce(measure.record_kind = 'void', false) AS meter_known,
+        meter_unit.meter IS NOT NULL OR coalesce(measure.record_kind = 'void' AND measure.unit IS NOT NULL, false) AS meter_known,
         attribution_rule.rule IS NOT NULL AS rule_known,
         repeated.meter IS NOT NULL AS meter_repeated
     FROM measure
