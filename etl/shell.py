@@ -53,6 +53,7 @@ def show(result: object, form: str) -> None:
 
 
 def save(path: Path, text: str) -> None:
+    """Write a page; SettingError where its file cannot be opened. What fails later is not its name's fault."""
     try:
         file = path.open("w", encoding="utf-8")
     except OSError as error:

@@ -149,3 +149,6 @@ def test_a_proxy_of_the_network_is_not_asked_for_what_runs_on_this_machine(
 
     assert object_store.client().list_buckets()["Buckets"]
     assert os.environ["no_proxy"] == "intranet,127.0.0.1"
+    monkeypatch.setenv("no_proxy", "*")  # spares all, but only where it stands alone
+    process.reach_loopback()
+    assert os.environ["no_proxy"] == "*"

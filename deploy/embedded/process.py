@@ -104,7 +104,7 @@ def reach_loopback() -> None:
     """A proxy of the network (`http_proxy`) knows nothing of this machine: neither we nor our children ask it."""
     for name in ("NO_PROXY", "no_proxy"):
         spared = os.environ.get(name) or os.environ.get("NO_PROXY", "")
-        if LOOPBACK not in spared.split(","):
+        if spared != "*" and LOOPBACK not in spared.split(","):
             os.environ[name] = ",".join(filter(None, (spared, LOOPBACK)))
 
 
