@@ -18,6 +18,9 @@ from etl.tables import Table
 
 ROW_GROUP_ROWS = 122_880
 BATCH_ROWS = 16_384
+if "jemalloc" in pa.supported_memory_backends():
+    # the default gives large buffers back at once, and their pages cost as much again: a sixth of a bill's CPU time
+    pa.set_memory_pool(pa.jemalloc_memory_pool())
 UNIQUE = {
     "idempotency_key",
     "record_key",
@@ -54,24 +57,14 @@ def export(
     columns = ", ".join(f"({name})::{kind} AS {name}" for name, kind in table.sql_columns.items())
     order = ", ".join(f"{name} NULLS FIRST" for name in table.order)
     relation = connection.sql(f"SELECT {columns} FROM ({query}) ORDER BY {order}")
-    batches = relation.to_arrow_reader(ROW_GROUP_ROWS)
-    rows = 0
-    with (
-        pq.ParquetWriter(path, table.schema, **_options(table)) as writer,
-        ThreadPoolExecutor(1) as encoder,  # while the engine makes the next row group
-    ):
-        written: Future[None] | None = None
-        for group in _row_groups(batches, table.schema):
-            if written:
-                written.result()
-            written = encoder.submit(writer.write_table, group, row_group_size=ROW_GROUP_ROWS)
-            rows += group.num_rows
-        if written:
-            written.result()
-    if not rows:
+    stream = Stream(path, table)
+    for batch in relation.to_arrow_reader(ROW_GROUP_ROWS):
+        stream.write(pa.Table.from_batches([batch]))
+    file = stream.close()
+    if not file.rows:
         path.unlink()
         return None
-    return File(path, sha256_of(path), path.stat().st_size, rows)
+    return file
 
 
 def writer(path: Path, table: Table) -> pq.ParquetWriter:
@@ -83,21 +76,6 @@ def writer(path: Path, table: Table) -> pq.ParquetWriter:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Tables of exactly ROW_GROUP_ROWS rows, the last one shorter."""
-    waiting, rows = [], 0
-    for batch in batches:
-        waiting.append(batch)
-        rows += batch.num_rows
-        while rows >= ROW_GROUP_ROWS:
-            whole = pa.Table.from_batches(waiting)
-            yield shaped(whole.slice(0, ROW_GROUP_ROWS), schema)
-            rest = whole.slice(ROW_GROUP_ROWS)
-            waiting, rows = rest.to_batches(), rest.num_rows
-    if rows:
-        yield shaped(pa.Table.from_batches(waiting), schema)
 
 
 def shaped(rows: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -152,6 +130,8 @@ class Stream:
         self._path, self._schema, self._rows = path, table.schema, 0
         self._waiting: list[pa.Table] = []
         self._writer = pq.ParquetWriter(path, table.schema, **_options(table))
+        self._encoder = ThreadPoolExecutor(1)  # while the next rows are made
+        self._written: Future[None] | None = None
 
     def write(self, rows: pa.Table) -> None:
         self._waiting.append(rows)
@@ -165,9 +145,20 @@ class Stream:
         """The finished file; a stream without rows has a file too."""
         if rest := [one for one in self._waiting if one.num_rows]:
             self._group(pa.concat_tables(rest))
+        self._wait()
+        self._encoder.shutdown()
         self._writer.close()
         size = self._path.stat().st_size
         return File(self._path, sha256_of(self._path), size, self._rows)
 
     def _group(self, rows: pa.Table) -> None:
+        """One row group waits at most, so that memory stays bounded."""
+        self._wait()
+        self._written = self._encoder.submit(self._encode, rows)
+
+    def _encode(self, rows: pa.Table) -> None:
         self._writer.write_table(shaped(rows, self._schema), row_group_size=ROW_GROUP_ROWS)
+
+    def _wait(self) -> None:
+        if self._written:
+            self._written.result()
