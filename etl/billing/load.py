@@ -5,7 +5,7 @@ them. A delivery with a row that cannot be read is refused whole: a bill with a 
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,12 @@ from etl.billing.loaded import Loaded
 from etl.billing.mapping import Prepared
 from etl.billing.tables import CHARGE
 from etl.errors import ContractError, ObjectChanged, OutOfBalance
-from etl.parallel import side_by_side
+from etl.parallel import ahead, side_by_side
 from etl.privacy import quote
 from etl.settings import Settings
 from etl.staged import Staged
 from etl.store import Pinned, Store
 
-CHUNK_ROWS = 25_000
 SHOWN_ROWS = 5
 Objects = list[tuple[Pinned, Path]]
 
@@ -105,21 +104,32 @@ def _charges(
             opened.enter_context(sql.connect(settings.share(settings.threads)))
             for _ in range(settings.threads)
         ]
-        for number, (pinned, path) in enumerate(objects):
-            with _named(pinned.key):
-                given = text_rows.detected(contract, path)
-                plain = text_rows.plain(path, given.reader, folder / "object.plain")
+        ready = opened.enter_context(closing(ahead(_plain(contract, objects))))
+        for number, (key, given, plain) in enumerate(ready):
+            with _named(key):
                 columns = aliases.resolve(given, text_rows.header(plain, given.reader))
                 unknown |= set(columns.unknown)
-                chunks = _chunks(text_rows.rows(plain, given.reader, columns.names))
-                work = partial(_map, given, columns, found, pinned.key, {})
+                chunks = text_rows.chunks(plain, given.reader, columns.names)
+                work = partial(_map, given, columns, found, key, {})
                 for mapped in side_by_side(engines, chunks, work):
-                    _refuse_rows(pinned.key, mapped)
+                    _refuse_rows(key, mapped)
                     _write(contract, found, folder, streams, mapped.charges)
                     done.add(number, mapped.charges, mapped.sums)
                     unknown |= mapped.unknown
+                plain.unlink()  # one more waits unpacked
     done.finish(unknown)
     return {period: stream.close() for period, stream in streams.items()}
+
+
+def _plain(
+    contract: BillingContract, objects: Objects
+) -> Iterator[tuple[str, BillingContract, Path]]:
+    """Key, contract as it stands for it, and bytes of each object: unpacked while the one before it is mapped."""
+    for pinned, path in objects:
+        with _named(pinned.key):
+            given = text_rows.detected(contract, path)
+            plain = text_rows.plain(path, given.reader, path.with_suffix(".plain"))
+        yield pinned.key, given, plain
 
 
 @contextmanager
@@ -202,17 +212,6 @@ def _lineage(contract: BillingContract, found: Delivery, key: str) -> dict[str, 
     }
 
 
-def _chunks(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(one.num_rows for one in waiting) >= CHUNK_ROWS:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)
-
-
 def _refuse_rows(key: str, mapped: Mapped) -> None:
     """A problem is `code:column`; the value stays where it is."""
     if mapped.problems:
@@ -228,14 +227,16 @@ def _write(
     streams: dict[str, lake.Stream],
     charges: pa.Table,
 ) -> None:
-    for period in sorted(pc.unique(charges["x_billing_period"]).to_pylist()):
+    periods = sorted(pc.unique(charges["x_billing_period"]).to_pylist())
+    for period in periods:
         if contract.discovery.kind == "replace" and period != found.billing_period:
             detail = f"rows of {period} in a delivery of {found.billing_period}"
             raise Refused("wrong_period", detail)
-        mine = charges.filter(pc.equal(charges["x_billing_period"], period))
+        of_period = pc.equal(charges["x_billing_period"], period)
+        mine = charges.filter(of_period) if len(periods) > 1 else charges
         if period not in streams:
             streams[period] = lake.Stream(folder / f"charge-{period}.parquet", CHARGE)
-        streams[period].write(lake.shaped(mine, CHARGE.schema))
+        streams[period].write(mine)
 
 
 def _refuse_swapped(landing: Store, found: Delivery) -> None:

@@ -18,6 +18,7 @@ from etl.billing.contract import TWIN, BillingContract, BillingReader, told_apar
 from etl.billing.delivery import Refused
 from etl.contract import Reader
 
+CHUNK_ROWS = 25_000
 BLOCK_BYTES = 4 << 20
 HEADER_BYTES = 1 << 20
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
@@ -78,6 +79,18 @@ def rows(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[
             numbers = pa.array(range(number, number + table.num_rows), pa.int64())
             yield table.append_column(ROW, numbers)
             number += table.num_rows
+
+
+def chunks(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The same rows, CHUNK_ROWS of them or somewhat more at once."""
+    waiting: list[pa.Table] = []
+    for table in rows(path, reader, columns):
+        waiting.append(table)
+        if sum(one.num_rows for one in waiting) >= CHUNK_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _parquet_header(path: Path) -> list[str]:
@@ -146,13 +159,14 @@ def _csv(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[
 
 
 def _refuse_long_rows(batch: pa.RecordBatch, reader: BillingReader) -> None:
-    """By their values and what divides them; where all rows together are short enough, none is looked at."""
-    lengths = [pc.fill_null(pc.binary_length(column), 0) for column in batch.columns]
-    if sum(pc.sum(one).as_py() or 0 for one in lengths) <= reader.max_line_bytes - len(lengths):
+    """By their values and what divides them; where the longest values together are short enough, no row is
+    looked at."""
+    lengths = [pc.binary_length(column) for column in batch.columns]
+    if sum(pc.max(one).as_py() or 0 for one in lengths) <= reader.max_line_bytes - len(lengths):
         return
     row = pa.array([len(lengths) - 1] * batch.num_rows, pa.int64())
     for one in lengths:
-        row = pc.add(row, one)
+        row = pc.add(row, pc.fill_null(one, 0))
     if pc.max(row).as_py() > reader.max_line_bytes:
         raise Refused("line_too_long")
 
