@@ -35,10 +35,15 @@ def judge(
     return sorted(results, key=lambda one: one["rule"])
 
 
+def ready() -> None:
+    """Import what judges: seconds, in which another thread may count."""
+    import great_expectations  # noqa: F401
+
+
 def _checkpoint(
     suite: dict, violations: dict[str, int], run_name: str, moment: datetime, site: Path
 ) -> list[dict]:
-    import great_expectations as gx  # seconds to import: only where a table is judged
+    import great_expectations as gx  # only where a table is judged
     import pandas as pd
     from great_expectations.data_context.types.base import ProgressBarsConfig
 

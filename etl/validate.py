@@ -7,6 +7,7 @@ the whole partition, Great Expectations judges the counts, and the predicate its
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -100,7 +101,8 @@ def validate(settings: Settings, lake: Store, subject: Subject, folder: Path) ->
     Data Docs pages are uploaded either way, results only where all critical rules hold.
     """
     suite = json.loads(suite_text(subject.table))
-    with sql.connect(settings) as engine:
+    with sql.connect(settings) as engine, ThreadPoolExecutor(1) as beside:
+        beside.submit(judge.ready)
         _bind(engine, lake, subject, folder)
         violations = _violations(engine, suite)
         moment = datetime.combine(subject.moment, time(), UTC)
