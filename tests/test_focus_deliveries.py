@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl.billing import stages
+from etl import lake as parquet
+from etl.billing import stages, text_rows
 from etl.settings import ROOT
 from tests.bills import bill, line
+from tests.conftest import Lake
 
 pytestmark = pytest.mark.usefixtures("quick_judge")
 
@@ -227,3 +229,28 @@ def test_azure_s_own_columns_come_as_parquet_too(lake):
     (row,) = lake.rows("SELECT count(*) AS n, sum(x_source_cost)::VARCHAR AS cost FROM charge")
     assert row["n"] == len(lines)
     assert Decimal(row["cost"]) == sum(Decimal(one["Cost"]) for one in lines)
+
+
+def test_a_month_has_the_same_bytes_however_its_objects_are_cut(lake, object_store, monkeypatch):
+    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 16)
+    whole = month_of_parts(lake)
+    monkeypatch.setattr(parquet, "BATCH_ROWS", 3)
+    monkeypatch.setattr(text_rows, "CHUNK_ROWS", 5)
+
+    cut = month_of_parts(Lake(object_store, f"{lake.name}-cut", monkeypatch))
+
+    assert cut == whole
+    assert [one["rows"] for entry in whole.values() for one in entry["files"]] == [66]
+
+
+def month_of_parts(lake: Lake) -> dict:
+    """Released files of a month that came in three objects."""
+    for part, rows in (("a", 40), ("b", 1), ("c", 25)):
+        lines = [line(BilledCost=f"{n}.5", SubAccountId=part) for n in range(rows)]
+        lake.land(f"billing/aws/focus_export/e/data/{part}.parquet", as_parquet(lines), AT)
+    files = [f"s3://b/e/data/{part}.parquet" for part in "abc"]
+    manifest = json.dumps({"executionId": "one", "dataFiles": files})
+    place = "billing/aws/focus_export/e/metadata/billing_period=2026-10"
+    lake.land(f"{place}/focus-Manifest.json", manifest.encode(), AT)
+    assert ingest("aws_focus_export") == ["loaded"]
+    return lake.release().body["tables"]["charge"]
