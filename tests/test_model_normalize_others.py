@@ -1,12 +1,14 @@
 """normalize/azure_cost, normalize/gcp_billing, normalize/oci_cost: what each makes of one line."""
 
+import gzip
 import json
 from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
-from tests.bills import mapped
+from etl.billing import stages, text_rows
+from tests.bills import bill, mapped
 
 AZURE = {
     "BillingAccountId": "861",
@@ -209,13 +211,29 @@ def test_an_oracle_row_keeps_eighteen_places_and_drops_who_made_it():
         assert oci(lineItem__isCorrection=word)["charge_class"] == "Correction"
 
 
-def test_an_oracle_row_without_a_currency_has_that_of_its_account_and_no_other():
-    known, nameless = OCI | {"cost/currencyCode": "EUR"}, OCI | {"cost/currencyCode": None}
-    _, told, alone = mapped("oci_cost", known, nameless, nameless | {"lineItem/tenantId": "other"})
+@pytest.mark.usefixtures("quick_judge")
+@pytest.mark.parametrize("known", [["EUR"], ["EUR", "USD"], []])
+def test_an_oracle_row_without_a_currency_has_the_only_one_of_its_report(lake, monkeypatch, known):
+    # given a report that is read line by line
+    def by_line(*given):
+        return (table.slice(n, 1) for table in text_rows.rows(*given) for n in range(len(table)))
 
-    assert (told["billing_currency"], told["row_problem"]) == ("EUR", None)
-    assert "filled:billing_currency" in told["x_changes"]
-    assert alone["row_problem"] == "no_value:billing_currency"
+    monkeypatch.setattr(text_rows, "chunks", by_line)
+    lines = [OCI | {"cost/currencyCode": one} for one in (*known, None)]
+    body = gzip.compress(bill(*lines))
+    lake.land("billing/oci/cost-csv/1.csv.gz", body, datetime(2023, 11, 14))
+
+    stages.ingest("oci_cost", "first")
+
+    if known == ["EUR"]:
+        rows = lake.rows("SELECT billing_currency AS money, x_changes FROM charge ORDER BY x_row")
+        assert [row["money"] for row in rows] == ["EUR", "EUR"]
+        told = ["filled:billing_currency" in dict(row["x_changes"]) for row in rows]
+        assert told == [False, True]
+    else:  # never a guess
+        (row,) = lake.rows("SELECT reason, detail FROM delivery")
+        assert row["reason"] == "no_value"
+        assert row["detail"].endswith(f"row {len(lines)}, column billing_currency")
 
 
 @pytest.mark.parametrize("row", [azure, gcp, oci], ids=lambda one: one.__name__)

@@ -13,11 +13,13 @@ from etl.privacy import quote
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of an object hold which property, which nobody asked for, and which of those are kept."""
+    """Which columns of an object hold which property, which nobody asked for, and which of those are kept; and the
+    object's only currency, where the mapping reads it."""
 
     of: Mapping[str, tuple[str, ...]]
     unknown: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    currency: str | None = None
 
     @property
     def names(self) -> list[str]:

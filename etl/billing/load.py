@@ -108,6 +108,7 @@ def _charges(
         for number, (key, given, plain) in enumerate(ready):
             with _named(key):
                 columns = aliases.resolve(given, text_rows.header(plain, given.reader))
+                columns = mapping.with_currency(given, columns, plain)
                 unknown |= set(columns.unknown)
                 chunks = text_rows.chunks(plain, given.reader, columns.names)
                 work = partial(_map, given, columns, found, key, {})

@@ -5,8 +5,9 @@ row that has a value which cannot be read has a `row_problem`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from etl import sql
-from etl.billing import typed
+from etl.billing import text_rows, typed
 from etl.billing.aliases import Columns
 from etl.billing.contract import BillingContract
 from etl.billing.tables import CHARGE
@@ -83,6 +84,15 @@ def prepare(
         f"{', '.join(f'x_row.{name}' for name in CONTROLLED)}, {chosen} FROM ({query}) mapped)"
     )
     return Prepared(wanted, bound)
+
+
+def with_currency(contract: BillingContract, columns: Columns, path: Path) -> Columns:
+    """With the only currency of an object, where the mapping reads it: a line without one has it, wherever the
+    object is cut into chunks."""
+    names = columns.of[contract.control.currency]
+    if not names or "x_currency" not in sql.model(contract.mapping.sql):
+        return columns
+    return replace(columns, currency=text_rows.only_value(path, contract.reader, names[0]))
 
 
 def map_rows(engine: duckdb.DuckDBPyConnection, prepared: Prepared, rows: pa.Table) -> pa.Table:

@@ -93,6 +93,15 @@ def chunks(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterato
         yield pa.concat_tables(waiting)
 
 
+def only_value(path: Path, reader: BillingReader, name: str) -> str | None:
+    """What a column holds in all rows of an object that have it; None where that is nothing, or several."""
+    found: set[str | None] = set()
+    for table in rows(path, reader, [name]):
+        found |= set(pc.unique(table[name]).to_pylist())
+    found -= {None, "", *reader.null_tokens}
+    return found.pop() if len(found) == 1 else None
+
+
 def _parquet_header(path: Path) -> list[str]:
     try:
         return lake.column_names(path)

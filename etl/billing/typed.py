@@ -65,7 +65,7 @@ def bind(
     given = ", ".join([ROW, *chosen, *map(quoted, read), f"{other} AS {OTHERS}"])
     engine.execute(f"CREATE OR REPLACE TEMP VIEW given AS SELECT {given} FROM delivered")
     present = [one for one in visible if texts[one.name] != "NULL::VARCHAR"]
-    query = _raw(contract, visible, present, set(read))
+    query = _raw(contract, columns, visible, present, set(read))
     engine.execute(f"CREATE OR REPLACE TEMP VIEW raw AS {query}")
     return bound
 
@@ -125,6 +125,7 @@ def _other_columns(
 
 def _raw(
     contract: BillingContract,
+    columns: Columns,
     visible: Sequence[Property],
     present: Sequence[Property],
     read: set[str],
@@ -157,15 +158,20 @@ def _raw(
     packed = ", ".join(f"{quote(name)}: {value}" for name, value in row.items())
     picked = [f"{_picked(one, one in present)} AS {quoted(one.name)}" for one in visible]
     return (
-        f"SELECT {{{packed}}} AS {ROW}, {_told(contract, present)}, {', '.join(picked)} "
+        f"SELECT {{{packed}}} AS {ROW}, {_told(contract, columns, present)}, {', '.join(picked)} "
         f"FROM (SELECT {', '.join(['*', *typed])} FROM (SELECT {', '.join(['*', *short])} FROM given))"
     )
 
 
-def _told(contract: BillingContract, present: Sequence[Property]) -> str:
-    """What a mapping knows of the whole object: the provider's view of its bill, and the properties it has."""
+def _told(contract: BillingContract, columns: Columns, present: Sequence[Property]) -> str:
+    """What a mapping knows of the whole object: the provider's view of its bill, the properties it has, and its
+    only currency."""
     names = ", ".join(quote(one.name) for one in present)
-    return f"{quote(contract.dataset or '')} AS x_dataset, [{names}]::VARCHAR[] AS x_delivered"
+    currency = quote(columns.currency) if columns.currency else "NULL::VARCHAR"
+    return (
+        f"{quote(contract.dataset or '')} AS x_dataset, [{names}]::VARCHAR[] AS x_delivered, "
+        f"{currency} AS x_currency"
+    )
 
 
 def _is_visible(one: Property) -> bool:

@@ -9,7 +9,7 @@ WITH line AS (
         date_trunc('month', usage_start)::TIMESTAMP AS month_start,
         lower(is_correction) = 'true' AS corrects,
         amount_product(unit_price, billed_quantity) AS list,
-        coalesce(currency_code, max(currency_code) OVER (PARTITION BY tenant_id)) AS currency  -- never a guess
+        coalesce(currency_code, x_currency) AS currency  -- that of all other lines of the report; never a guess
     FROM raw
 )
 
