@@ -156,6 +156,17 @@ def test_a_mapping_that_loses_or_doubles_a_row_publishes_nothing(lake, tmp_path,
     assert lake.release().number == 0
 
 
+def test_a_charge_of_a_day_far_ahead_does_not_tell_how_far_a_delivery_reaches(lake):
+    ahead = line(ChargePeriodStart="2126-10-02T00:00:00Z", ChargePeriodEnd="2126-10-03T00:00:00Z")
+    land(lake, "one.csv", bill(line(), ahead), FIRST)
+    stages.ingest("aws_focus", "first")
+
+    land(lake, "two.csv", bill(line(ChargePeriodStart="2026-10-02T12:00:00Z")), SECOND)
+    stages.ingest("aws_focus", "second")
+
+    assert states(lake)["two.csv"] == ("loaded", None)
+
+
 def test_an_older_delivery_never_replaces_a_newer_one(lake):
     land(lake, "newer.csv", bill(line()), SECOND)
     stages.ingest("aws_focus", "first")

@@ -51,7 +51,9 @@ class Loaded:
                 kept["source_credits"] += row["credits"] or 0
                 self.objects[number]["rows"] += row["rows"]
         self.accounts |= set(pc.unique(charges["billing_account_id"]).to_pylist())
-        last, known = pc.max(charges["charge_period_start"]).as_py(), self.delivery.last_day
+        starts = charges["charge_period_start"]
+        starts = starts.filter(pc.less(starts, charges["billing_period_end"]))
+        last, known = pc.max(starts).as_py(), self.delivery.last_day
         if last is not None:
             self.delivery = replace(self.delivery, last_day=max(known or last.date(), last.date()))
 

@@ -142,7 +142,7 @@ objects            bigint      objects that hold its rows
 bytes              bigint      their size together
 rows               bigint?     rows that were read
 rows_stated        bigint?     rows that the manifest, or the marker, states
-last_day           date?       last UTC day that its rows charge
+last_day           date?       last UTC day of its billing period that its rows charge
 schema_version     string      version of the contract that judged it
 unknown_columns    string?     columns that the contract does not name, joined by commas: see x_other_columns
 content_hash       string?     sha256 over its objects' sha256, by which an equal delivery is known
