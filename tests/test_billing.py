@@ -119,6 +119,7 @@ def test_a_month_moved_while_it_was_open_whatever_else_came_with_it(lake):
         (bill(line()).replace(b",", b";"), ("rejected", "object_not_csv")),
         (bill(line()).replace(b",", b"\t"), ("rejected", "object_not_csv")),
         (bill(line()).replace(b"SubAccountName", b"billedcost"), ("rejected", "repeated_column")),
+        (bill(line() | {"Billed_Cost": "9"}), ("rejected", "repeated_column")),
         (bill(line()).replace(b"0456", b"0456,,,,"), ("rejected", "object_not_csv")),
         (bill(line(**{f"x_{n}": "" for n in range(2000)})), ("rejected", "too_many_columns")),
         (bill(line()), ("superseded", "same_content")),

@@ -127,6 +127,68 @@ def test_a_new_vendor_of_any_version_is_one_file(lake, acme, form):
     assert loaded["unknown_columns"] == "x_Operation"
 
 
+def of_type(name: str, values: list, kind: pa.DataType) -> bytes:
+    """Parquet of two lines, one column of which is of this type."""
+    columns = {one: pa.array([LINES[0][one]] * 2) for one in LINES[0]}
+    target = io.BytesIO()
+    pq.write_table(pa.table(columns | {name: pa.array(values, kind)}), target)
+    return target.getvalue()
+
+
+def test_text_that_a_writer_of_parquet_did_not_mark_as_text_is_text(lake):
+    texts = ['{"team": "Köln"}', '{"path": "a\\\\b"}']
+    body = of_type("Tags", [one.encode() for one in texts], pa.binary())
+    lake.land("billing/vendor/focus/billing_period=2026-10/one.parquet", body, AT)
+
+    assert ingest("vendor_focus") == ["loaded"]
+    assert [row["tags"] for row in lake.rows(CHARGES)] == texts
+
+
+TWICE = [[("team", "a"), ("team", "b")], []]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "detail"),
+    [
+        (
+            of_type("Tags", TWICE, pa.map_(pa.string(), pa.string())),
+            "type_not_readable",
+            "column Tags",
+        ),
+        (
+            of_type("x_Price", [Decimal(1)] * 2, pa.decimal256(76, 38)),
+            "type_not_readable",
+            "column x_Price",
+        ),
+        (
+            of_type("x_Price", [1.5] * 2, pa.float16()),
+            "type_not_readable",
+            "column x_Price",
+        ),
+        (
+            as_parquet(LINES)[:40] + b"?" * 40 + as_parquet(LINES)[80:],
+            "object_not_parquet",
+            "a page of it",
+        ),
+    ],
+    ids=["key twice", "wide decimal", "half float", "damaged"],
+)
+def test_an_object_that_cannot_be_read_holds_back_no_other(lake, body, reason, detail):
+    folder = "billing/vendor/focus/billing_period=2026"
+    lake.land(f"{folder}-10/one.parquet", body, AT)
+    other = line(
+        BillingPeriodStart="2026-09-01T00:00:00Z",
+        BillingPeriodEnd="2026-10-01T00:00:00Z",
+        ChargePeriodStart="2026-09-02T00:00:00Z",
+        ChargePeriodEnd="2026-09-03T00:00:00Z",
+    )
+    lake.land(f"{folder}-09/one.csv", bill(other), AT)
+
+    assert ingest("vendor_focus") == ["loaded", f"rejected {reason}"]
+    (told,) = lake.rows("SELECT detail FROM delivery WHERE state = 'rejected'")
+    assert f"2026-10/one.parquet: {detail}" in told["detail"]
+
+
 @pytest.mark.parametrize("form", ["snappy.parquet", "csv.gz"])
 def test_aws_data_exports_deliver_focus_by_a_manifest_of_chunks(lake, form):
     folder = "billing/aws/focus_export"

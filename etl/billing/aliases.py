@@ -52,11 +52,13 @@ def resolve(contract: BillingContract, header: Sequence[str]) -> Columns:
 
 
 def _refuse_twins(contract: BillingContract, header: Iterable[str]) -> None:
-    """Raises Refused where a column that the contract reads is there twice, in another case."""
+    """Raises Refused where a column that the contract reads is there twice, spelled in two ways."""
     read = [one.path for one in contract.properties if one.privacy != "drop"]
     wanted = {plain(alias) for path in read for alias in path.split("|")}
-    if any(name != as_delivered(name) and plain(as_delivered(name)) in wanted for name in header):
-        raise Refused("repeated_column")
+    found: dict[str, str] = {}
+    for name in map(as_delivered, header):
+        if plain(name) in wanted and (before := found.setdefault(plain(name), name)) is not name:
+            raise Refused("repeated_column", f"{before} and {name} are the same column")
 
 
 def kept(contract: BillingContract, unknown: Iterable[str]) -> list[str]:
@@ -114,10 +116,12 @@ def column_text(contract: BillingContract, name: str, kind: str) -> str:
 
 
 def as_text(name: str, types: Mapping[str, str]) -> str:
-    """Doubles by their shortest form; times as ISO; nested values as JSON."""
+    """Doubles by their shortest form; times as ISO; nested values as JSON; bytes are unmarked text."""
     kind, column = types[name], quoted(name)
     if kind == "VARCHAR":
         return column
+    if kind == "BLOB":
+        return f"coalesce(TRY(decode({column})), {column}::VARCHAR)"
     if kind.startswith("TIMESTAMP"):
         return f"strftime({column}::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.%fZ')"
     if kind.startswith(("MAP", "STRUCT")) or kind.endswith("]"):

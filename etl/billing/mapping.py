@@ -16,7 +16,7 @@ from pyarrow import csv
 
 from etl import sql
 from etl.billing import text_rows, typed
-from etl.billing.aliases import Columns
+from etl.billing.aliases import Columns, quoted
 from etl.billing.contract import BillingContract
 from etl.billing.tables import CHARGE
 from etl.billing.text_rows import ROW
@@ -108,6 +108,20 @@ def map_rows(engine: duckdb.DuckDBPyConnection, prepared: Prepared, rows: pa.Tab
     numbers = made[ROW].combine_chunks()
     in_order = pc.all(pc.less(numbers[:-1], numbers[1:]), skip_nulls=False).as_py()
     return made if in_order else made.sort_by(ROW)
+
+
+def unreadable(engine: duckdb.DuckDBPyConnection, rows: pa.Table) -> str | None:
+    """A delivered column that the engine itself cannot read, as of a type that it has not, or a map with a key twice;
+    None where it can, and what raised was the contract's SQL."""
+    for name in rows.column_names:
+        try:
+            engine.register("delivered", rows.select([name]))
+            engine.execute(f"SELECT max({quoted(name)}::VARCHAR) FROM delivered").fetchall()
+        except duckdb.OperationalError:
+            raise  # memory or disk, not the rows
+        except duckdb.Error:
+            return name
+    return None
 
 
 def check(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> None:

@@ -72,7 +72,7 @@ def rows(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[
         return
     number = 1
     csv_file = reader.format == "csv"
-    batches = _csv(path, reader, columns) if csv_file else lake.batches(path, columns)
+    batches = _csv(path, reader, columns) if csv_file else _parquet(path, columns)
     for batch in batches:
         table = pa.Table.from_batches([batch])
         if table.num_rows:
@@ -107,6 +107,15 @@ def _parquet_header(path: Path) -> list[str]:
         return lake.column_names(path)
     except pa.ArrowInvalid as error:
         raise Refused("object_not_parquet") from error
+
+
+def _parquet(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from lake.batches(path, columns)
+    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk, not the object
+        raise Refused("object_not_parquet", "a page of it cannot be read") from error
 
 
 def _csv_header(path: Path) -> list[str]:
