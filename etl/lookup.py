@@ -211,7 +211,7 @@ def newest_usage_date() -> date:
         layout.partition_values(name)["usage_date"] for name in found.partitions(USAGE_DAILY.name)
     ]
     if not days:
-        raise SourceError(f"nothing is published in {lake.url()} yet: ingest and build first")
+        raise SourceError(f"no usage date is published in {lake.url()} yet: ingest and build first")
     return date.fromisoformat(max(days))
 
 

@@ -381,7 +381,7 @@ def test_a_range_that_runs_backwards_is_refused(run):
 
 def test_an_empty_lake_has_no_statement_yet(lake, capsys):
     assert cli.main(["statement"]) == 1
-    assert "nothing is published in s3://lake/" in capsys.readouterr().err
+    assert "no usage date is published in s3://lake/" in capsys.readouterr().err
     assert cli.main(["sql", "SELECT count(*) AS n FROM usage_daily", "--format", "csv"]) == 0
 
 

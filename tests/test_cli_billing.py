@@ -1,13 +1,16 @@
 """usage-export billing: what it prints, how it ends, and that an error says what to do."""
 
 import contextlib
+import gzip
 import io
+import shutil
 from datetime import datetime
 
 import pytest
 
 from etl import cli
-from tests.bills import bill, land, line
+from etl.settings import ROOT
+from tests.bills import FOLDER, bill, land, line
 from tests.conftest import Lake, decide
 
 
@@ -101,6 +104,82 @@ def test_a_delivery_that_is_not_loaded_says_why_at_once(lake, capsys):
     (first, _) = capsys.readouterr().out.splitlines()
     assert ": rejected amount_not_a_number (" in first
     assert first.endswith("one.csv, row 2, column billed_cost)")
+
+
+@pytest.mark.parametrize("stream", ["aws_cur2", "aws_cur2_csv", "aws_focus_export"])
+def test_a_manifest_may_name_whatever_bucket_its_owner_has(lake, capsys, stream):
+    """Unless a contract of theirs names the one."""
+    folder = f"billing/aws/{stream.removeprefix('aws_').replace('2_', '2')}"
+    body = b'{"executionId": "run", "dataFiles": ["s3://acme-bills/e/gone.parquet"]}'
+    place = f"{folder}/e/metadata/BILLING_PERIOD=2026-10/e-Manifest.json"
+    lake.land(place, body, datetime(2026, 10, 20))
+
+    assert cli.main(["billing", "ingest", stream]) == 0
+
+    said = capsys.readouterr().out
+    assert f"{stream}: run: seen object_missing (" in said and f"{folder}/e/gone.parquet" in said
+
+
+def test_a_contract_may_name_the_bucket_that_manifests_are_of(lake, capsys, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "contracts", tmp_path / "contracts")
+    file = tmp_path / "contracts" / "billing" / "aws_cur2" / "1.0.0.yaml"
+    text = file.read_text()
+    file.write_text(
+        text.replace("prefix: billing/aws/cur2/", "prefix: billing/aws/cur2/\n      bucket: ours")
+    )
+    monkeypatch.setenv("USAGE_EXPORT_CONTRACTS", str(tmp_path / "contracts"))
+    body = b'{"executionId": "run", "dataFiles": ["s3://theirs/e/one.parquet"]}'
+    place = "billing/aws/cur2/e/metadata/BILLING_PERIOD=2026-10/e-Manifest.json"
+    lake.land(place, body, datetime(2026, 10, 20))
+
+    cli.main(["billing", "ingest", "aws_cur2"])
+
+    assert (
+        "run: rejected foreign_bucket (theirs, billing.discovery.bucket" in capsys.readouterr().out
+    )
+
+
+def test_an_object_mended_below_its_manifest_is_read_once_its_month_is_asked_for(lake, capsys):
+    # given a delivery whose copy was cut off, and then copied again
+    folder = "billing/aws/focus_export"
+    body = b'{"executionId": "run", "dataFiles": ["s3://b/one.csv.gz"]}'
+    place = f"{folder}/x/metadata/billing_period=2026-10/x-Manifest.json"
+    whole = gzip.compress(bill(line()))
+    lake.land(f"{folder}/one.csv.gz", whole[:-9], datetime(2026, 10, 20))
+    lake.land(place, body, datetime(2026, 10, 20))
+    ingest = ["billing", "ingest", "aws_focus_export"]
+    assert cli.main(ingest) == 1
+    lake.land(f"{folder}/one.csv.gz", whole, datetime(2026, 10, 20))
+
+    # then a run says how to have it read, and that loads it
+    assert cli.main(ingest) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "an object that the manifest names, was mended" in said
+    assert cli.main(said.rpartition("usage-export ")[2].split()) == 0
+
+
+def test_of_a_delivery_that_vanished_nothing_more_is_known(lake, capsys):
+    land(lake, "one.csv", bill(line(BilledCost="1,5")), datetime(2026, 10, 20))
+    cli.main(["billing", "ingest", "aws_focus"])
+    lake.client.delete_object(Bucket="landing", Key=f"{lake.name}/{FOLDER}/one.csv")
+    cli.main(["billing", "ingest", "aws_focus"])
+    capsys.readouterr()
+
+    cli.main(["billing", "deliveries", "aws_focus"])
+
+    assert "seen (vanished), " in capsys.readouterr().out
+
+
+def test_a_lake_without_bills_says_how_they_come(lake, capsys):
+    for arguments in (["deliveries"], ["deliveries", "aws_cur2"], ["statement"]):
+        cli.main(["billing", *arguments])
+
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "no delivery was seen yet: usage-export billing ingest CONTRACT",
+        "no delivery of aws_cur2 was seen yet: usage-export billing ingest aws_cur2",
+    ]
+    assert "yet: usage-export billing ingest CONTRACT" in err
 
 
 def test_a_month_that_is_asked_for_and_not_loaded_is_told_with_what_is_known_of_it(lake, capsys):

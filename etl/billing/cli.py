@@ -91,16 +91,21 @@ def _deliveries(options: argparse.Namespace) -> int:
     from etl.billing import lookup
 
     streams = [options.stream] if options.stream else lookup.streams()
-    for stream in streams:
-        for one in lookup.deliveries(stream):
-            print(_delivery(stream, one))
-            if one.unknown_columns:
-                print(f"  columns that the contract does not name: {one.unknown_columns}")
+    found = [(stream, one) for stream in streams for one in lookup.deliveries(stream)]
+    for stream, one in found:
+        print(_delivery(stream, one))
+        if one.unknown_columns:
+            print(f"  columns that the contract does not name: {one.unknown_columns}")
+    if not found:
+        of = f" of {options.stream}" if options.stream else ""
+        said = options.stream or "CONTRACT"
+        print(f"no delivery{of} was seen yet: usage-export billing ingest {said}")
     return 0
 
 
 def _delivery(stream: str, one: "Delivery") -> str:
-    why = f" ({one.reason}: {one.detail})" if one.reason else ""
+    known = ": ".join(one for one in (one.reason, one.detail) if one)
+    why = f" ({known})" if known else ""
     rows = "" if one.rows is None else f", {many(one.rows, 'row')}"
     return (
         f"{stream} {one.billing_period} {one.submitted_at:%Y-%m-%d %H:%M} {one.delivery_id}: "

@@ -120,7 +120,8 @@ def _is_not_meant(one: Delivery) -> bool:
 def _told(one: Delivery) -> str:
     detail = one.detail or ""
     again = f"usage-export billing ingest {one.stream} --period {one.billing_period}"
-    mended = f"; where the contract was mended, ask for its month by name: {again}"
+    what = "contract, or an object that the manifest names," if one.manifest_key else "contract"
+    mended = f"; where the {what} was mended, ask for its month by name: {again}"
     return (
         f"{one.stream} {one.billing_period}: {one.delivery_id} was rejected ({one.reason}: {detail}), and nothing has "
         f"come after it: let the provider write it again, or remove it from landing{'' if again in detail else mended}"

@@ -40,7 +40,9 @@ def newest_period() -> str:
         for name in found.partitions(CHARGE_DAILY.name)
     ]
     if not periods:
-        raise SourceError(f"no bill is loaded in {env.lake.url()} yet: usage-export billing ingest")
+        raise SourceError(
+            f"no bill is loaded in {env.lake.url()} yet: usage-export billing ingest CONTRACT"
+        )
     return max(periods)
 
 
