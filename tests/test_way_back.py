@@ -83,6 +83,39 @@ def test_an_empty_month_is_loaded_where_nothing_better_came(lake):
     assert states(lake)["two.csv"] == ("loaded", None)
 
 
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_a_month_whose_lines_were_all_taken_away_is_empty_where_it_is_asked_for(lake, is_at_once):
+    # given a month, and a newer delivery of it without a line
+    land(lake, "one.csv", bill(line()), FIRST)
+    if not is_at_once:
+        stages.ingest("aws_focus", "first")
+    land(lake, "two.csv", bill(), SECOND)
+
+    # then the month stays, and what to do otherwise is said
+    (said,) = stages.ingest("aws_focus", "second")["refused"]
+    assert (
+        "ask for the month by name: usage-export billing ingest aws_focus --period 2026-10" in said
+    )
+    assert states(lake) == {"one.csv": ("loaded", None), "two.csv": ("rejected", "empty")}
+    expect_nothing_new(lake)
+
+    # and asked for it is empty, in so many words
+    assert not stages.ingest("aws_focus", "asked", "2026-10")["refused"]
+    assert billed(lake) == {}
+    assert states(lake) == {
+        "one.csv": ("superseded", "newer_delivery"),
+        "two.csv": ("loaded", None),
+    }
+    (moved,) = lake.rows("SELECT billed_difference, rows_removed FROM charge_restatement")
+    assert tuple(moved.values()) == (Decimal("-1.25"), 1)
+    expect_nothing_new(lake)
+
+    # until lines come
+    land(lake, "three.csv", bill(line(BilledCost="3")), THIRD)
+    stages.ingest("aws_focus", "third")
+    assert billed(lake) == {"USD": Decimal("3")}
+
+
 def test_while_the_newest_waits_the_one_before_it_stands(lake):
     # given a loaded month, a newer delivery of it, and one after that in which an account is missing
     land(lake, "one.csv", bill(line(), OTHER), FIRST)

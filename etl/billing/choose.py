@@ -7,6 +7,7 @@ what is loaded. Where deliveries append, each is loaded once; an object that was
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
+from etl.billing import partial
 from etl.billing.contract import BillingContract
 from etl.billing.delivery import (
     COMPLETE,
@@ -54,7 +55,7 @@ def choose(
             changed.append(one)
     if contract.discovery.kind == "append":
         return _last_of_each_place(open_ones, changed)
-    return _newest(open_ones, of_id, waiting, changed)
+    return _newest(open_ones, of_id, waiting, changed, again=billing_period is not None)
 
 
 def _is_settled(contract: BillingContract, before: Delivery, now: Delivery, again: bool) -> bool:
@@ -80,8 +81,10 @@ def _newest(
     known: Mapping[str, Delivery],
     waiting: Collection[str],
     changed: list[Delivery],
+    again: bool,
 ) -> tuple[list[list[Delivery]], list[Delivery]]:
-    """The newest complete delivery of each month, unless what is loaded is newer."""
+    """The newest complete delivery of each month, unless what is loaded is newer. Where it was told to be empty, and
+    is asked for `again`, none before it counts."""
     chosen: list[list[Delivery]] = []
     standing = stands(known.values())
     for month in sorted({one.billing_period for one in open_ones}):
@@ -100,6 +103,8 @@ def _newest(
                 continue
             if good and not (before and before.state == LOADED):  # until the newer one is accepted
                 changed.append(one.at(SUPERSEDED, "newer_delivery", good[0].delivery_id))
+            if again and any(partial.is_told_empty(known.get(other.delivery_id)) for other in good):
+                continue
             if one.delivery_id not in waiting:
                 good.append(one)
             elif before and before.reason in OF_THE_MONTH:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from etl import layout
 from etl.billing import delivery, partial
 from etl.billing.contract import BillingContract
-from etl.billing.delivery import LOADED, REJECTED, SUPERSEDED, Delivery, age
+from etl.billing.delivery import LOADED, SUPERSEDED, Delivery, age
 from etl.billing.moved import Moved, is_same_object
 from etl.billing.tables import CHARGE, DELIVERY_OBJECT
 from etl.release import Changes, Release
@@ -179,10 +179,9 @@ def accept(
         same = (old.stream, old.content_hash) == (done.stream, done.content_hash)
         if same and not _is_back(done, old):
             return done.at(SUPERSEDED, "same_content", old.delivery_id)
-        if old.rows and not done.rows:
-            return done.at(REJECTED, "empty", f"{old.rows} rows are loaded")
-        if not _is_back(done, old) and (part := partial.refused(done, old, known, asked)):
-            return part
+        is_back = done.rows and _is_back(done, old)
+        if not is_back and (less := partial.refused(done, old, known, asked)):
+            return less
     return done
 
 

@@ -1,4 +1,5 @@
-"""A delivery that ends before what is loaded of its month: mostly a part of it, at times all that is left of it.
+"""A delivery that has less of its month than what is loaded: it ends before, or has no rows. Mostly it is a part of the
+month, at times all that is left of it.
 
 Only who knows the provider can tell: it is refused and says so, and is taken where its month is asked for after that.
 """
@@ -7,21 +8,33 @@ from collections.abc import Iterable
 
 from etl.billing.delivery import REJECTED, Delivery
 
-REASON = "partial_month"
-
 
 def refused(
     done: Delivery, old: Delivery, known: Iterable[Delivery], asked: str | None
 ) -> Delivery | None:
     """The delivery as it is refused for what is loaded, or None. `asked`: month that was asked for by name."""
-    if not (old.last_day and done.last_day and done.last_day < old.last_day):
+    if old.rows and not done.rows:
+        told = empty(done, f"{old.rows} rows are loaded")
+    elif old.last_day and done.last_day and done.last_day < old.last_day:
+        why = f"ends on {done.last_day}, what is loaded on {old.last_day}"
+        told = done.at(REJECTED, "partial_month", _ask(done, why, "the last lines"))
+    else:
         return None
-    was_told = any(one.delivery_id == done.delivery_id and one.reason == REASON for one in known)
-    if was_told and asked == done.billing_period:
-        return None
-    return done.at(
-        REJECTED,
-        REASON,
-        f"ends on {done.last_day}, what is loaded on {old.last_day}: where the provider took the last lines away, "
-        f"ask for the month by name: usage-export billing ingest {done.stream} --period {done.billing_period}",
+    was_told = {one.delivery_id for one in known if one.reason == told.reason}
+    return None if done.delivery_id in was_told and asked == done.billing_period else told
+
+
+def empty(done: Delivery, why: str) -> Delivery:
+    """The delivery as it is refused for want of rows."""
+    return done.at(REJECTED, "empty", _ask(done, why, "all lines"))
+
+
+def is_told_empty(before: Delivery | None) -> bool:
+    return before is not None and (before.state, before.reason) == (REJECTED, "empty")
+
+
+def _ask(done: Delivery, why: str, gone: str) -> str:
+    return (
+        f"{why}: where the provider took {gone} away, ask for the month by name: "
+        f"usage-export billing ingest {done.stream} --period {done.billing_period}"
     )

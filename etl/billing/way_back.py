@@ -6,6 +6,7 @@ was loaded; from one that was loaded and is withdrawn it goes back where somebod
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from etl.billing import partial
 from etl.billing.contract import BillingContract
 from etl.billing.delivery import COMPLETE, LOADED, REJECTED, SEEN, SUPERSEDED, Delivery, age, stands
 
@@ -81,8 +82,7 @@ def judged(read: Sequence[Delivery]) -> list[Delivery]:
         if best is None or one.state != LOADED or one is best:
             outcomes.append(one)
         elif best.rows:
-            detail = f"{best.rows} rows are in {best.delivery_id}"
-            outcomes.append(one.at(REJECTED, "empty", detail))
+            outcomes.append(partial.empty(one, f"{best.rows} rows are in {best.delivery_id}"))
         else:
             outcomes.append(one.at(SUPERSEDED, "newer_delivery", best.delivery_id))
     return outcomes
