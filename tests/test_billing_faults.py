@@ -276,6 +276,21 @@ def test_an_object_that_is_delivered_again_replaces_its_own_rows(lake, again):
     assert lake.release() == release
 
 
+def test_a_month_that_lost_all_its_charges_never_comes_back_in_silence(lake):
+    for day, lines in ((20, [line()]), (21, []), (22, [line(BilledCost="2")]), (23, [])):
+        lake.land(OCI, bill(*lines), datetime(2026, 10, day))
+        stages.ingest("oci_focus", f"day {day}")
+
+    moved = lake.rows("""
+        SELECT replaced, billed_difference::VARCHAR AS billed, rows_added - rows_removed AS rows
+        FROM charge_restatement ORDER BY replaced""")
+    assert [(row["replaced"], Decimal(row["billed"]), row["rows"]) for row in moved] == [
+        (1, Decimal("-1.25"), -1),
+        (2, Decimal("2"), 1),
+        (3, Decimal("-2"), -1),
+    ]
+
+
 def test_an_object_that_lies_there_under_two_spellings_counts_once(lake):
     lake.land(OCI, bill(line()), FIRST)
     lake.land(OCI.replace("/x/", "/X/"), bill(line(BilledCost="4")), SECOND)

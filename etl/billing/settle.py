@@ -187,7 +187,9 @@ def _restate(
         of_month = {"x_billing_period": month.billing_period, "x_stream": stream}
         old |= base.partitions(CHARGE.name, **of_month)
         daily |= base.partitions(CHARGE_DAILY.name, **mine | {"stream": stream})
-    if not old:
+    if not old:  # published before only where all its charges went once
+        daily = base.partitions(CHARGE_RESTATEMENT.name, **mine)
+    if not (daily or old):
         return
     replaced = max(entry["since"] for entry in (daily or old).values())
     staged.give(engine, lake, "published_charge", CHARGE.name, list(old.values()), folder / "old")
