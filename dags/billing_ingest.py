@@ -4,9 +4,8 @@ Reads what providers billed, one lane a contract: **deliver → load (mapped ove
 validate → publish**; then announces each month that was published as `provider/YYYY-MM` of the asset `charge`.
 
 * **Schedule**: every four hours. Where nothing new came the lane ends after `deliver`, and nothing changes.
-* **Months**: the newest complete delivery of a month replaces it whole. No month is ever shut: one that comes after
-  the contract's `closes_after_days` is loaded too, and its row in `charge_restatement` is marked closed.
-* **Backfill**: *Trigger* with a month loads its newest delivery again, of one contract or all: to the same release.
+* **Months**: the newest complete delivery of a month replaces it whole, also once the month is closed.
+* **Backfill**: *Trigger* with a month, not with dates, loads its newest delivery again: to the same release.
 * **If a task fails**: its message says what to do; other lanes go on. Deliveries: `usage-export billing deliveries`.
 * **Alarm**: the last task fails where a month was refused, or no complete delivery came for `alarm_after_hours`.
 """
@@ -31,6 +30,7 @@ ONLY = Param(None, enum=[None, *billing_streams()], title="Contract (null: every
 @dag(
     schedule="10 */4 * * *",
     max_active_runs=1,
+    allowed_run_types=["scheduled", "manual"],  # a run owns no date
     tags=["billing", "ingest"],
     doc_md=__doc__,
     params={"billing_period": MONTH, "stream": ONLY},

@@ -42,6 +42,7 @@ def describe_dag(dag) -> dict:
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "by_hand": dag.schedule is None,
+        "run_types": dag.allowed_run_types and sorted(dag.allowed_run_types),
         "form": {name: dag.params.get_param(name).schema for name in dag.params},
         "dagrun_timeout": dag.dagrun_timeout.total_seconds(),
         "tasks": {task.task_id: describe_task(task) for task in dag.tasks},

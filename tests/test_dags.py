@@ -176,6 +176,12 @@ def test_a_month_is_loaded_again_through_a_form_that_knows_a_month(dags):
         assert not re.search(month["pattern"], text)
 
 
+def test_a_backfill_over_dates_is_refused_where_a_run_owns_no_date(dags):
+    """Each of its runs, six a day, would look for the same newest deliveries, and load no month again."""
+    assert dags["dags"]["billing_ingest"]["run_types"] == ["manual", "scheduled"]
+    assert dags["dags"]["usage_ingest"]["run_types"] is None
+
+
 def test_a_failed_batch_holds_back_no_other_but_fails_the_run_once_all_are_announced(dags):
     ingest = dags["dags"]["usage_ingest"]["tasks"]
 
