@@ -98,6 +98,17 @@ def test_use_cases_of_focus(engine, model, columns, expected):
     assert asked(engine, model, *columns) == expected
 
 
+def test_a_discount_that_is_a_line_of_its_own_is_saved_and_a_refund_is_not(engine):
+    of = {"charge_category": "Adjustment", "service_name": "Compute"}
+    discount = charge("-2", list_cost=Decimal(0), **of)
+    refund = charge("-4", list_cost=Decimal(-4), charge_class="Correction", **of)
+    engine.register("charge", charges(*LINES, discount, refund))
+
+    saved = asked(engine, "report/focus_saving", "ServiceName", "ListCost", "Saved")
+
+    assert saved == [("Compute", 9, 5), ("Storage", 3, -2)]
+
+
 @pytest.mark.parametrize(
     ("tag", "expected"),
     [

@@ -1,7 +1,8 @@
 -- FOCUS use case "Determine the effective savings rate": list against effective cost, by service.
 --
 -- The list cost of a commitment that was bought is left out, as FOCUS asks for ("List Cost": else it counts twice, once
--- more in what the commitment covers); what of it is effective was spent on nothing, and lessens the savings.
+-- more in what the commitment covers); what of it is effective was spent on nothing, and lessens the savings. A discount
+-- may be a line of its own, without a list cost (AWS: EdpDiscount, BundledDiscount and others).
 --
 -- grain:   ProviderName, ServiceName, BillingCurrency
 -- inputs:  focus_1_2
@@ -15,7 +16,8 @@ WITH cost AS (
         coalesce(sum(ListCost) FILTER (ChargeCategory = 'Usage' OR CommitmentDiscountId IS NULL), 0) AS listed,
         sum(EffectiveCost) AS effective
     FROM focus_1_2
-    WHERE ChargeCategory IN ('Usage', 'Purchase') AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
+    WHERE (ChargeCategory IN ('Usage', 'Purchase') OR (ChargeCategory = 'Adjustment' AND ListCost = 0))
+        AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
     GROUP BY ALL
 )
 
