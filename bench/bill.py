@@ -72,7 +72,8 @@ def main(lines: int, repeat: int, folder: Path) -> None:
             target.mkdir(exist_ok=True)
             lake = f"bill-{n}"
             for name in ("ceiling", "mapping", "pandas"):
-                command = [sys.executable, "-m", f"bench.bill_{name}", target, *objects]
+                command: list[str | Path] = [sys.executable, "-m", f"bench.bill_{name}"]
+                command += [target, *objects]
                 costs[name].append(measure.run(command, bench.environment(lake)))
             ingest = [sys.executable, "-m", "bench.bill_library", STREAM]
             costs["library"].append(measure.run(ingest, bench.environment(lake)))
