@@ -85,11 +85,12 @@ CASE WHEN text = '""' THEN '{}'
     WHEN text[1] = '"' AND json_valid('{' || text || '}') THEN '{' || text || '}'
     WHEN text[1] IN ('{', '[') AND json_valid(python_json(text)) THEN python_json(text) END;
 
--- [{"key": …, "value": …}] as Google writes labels -> a JSON object, `prefix` before each key. Of a key that stands
--- twice the first one counts.
+-- [{"key": …, "value": …}] as Google writes labels, or an object -> a JSON object, `prefix` before each
+-- key. Of a key that stands twice the first one counts.
 CREATE OR REPLACE MACRO label_pairs(text, prefix) AS
 list_transform(
-    from_json(text, '[{"key": "VARCHAR", "value": "VARCHAR"}]'),
+    CASE WHEN text[1] = '{' THEN map_entries(from_json(text, '"MAP(VARCHAR, VARCHAR)"'))
+        ELSE from_json(text, '[{"key": "VARCHAR", "value": "VARCHAR"}]') END,
     lambda one: {'key': prefix || one.key, 'value': coalesce(one.value, '')}
 );
 

@@ -173,6 +173,11 @@ def test_kinds_of_google_rows(values, category, charge_class):
     assert (row["charge_category"], row["charge_class"]) == (category, charge_class)
 
 
+@pytest.mark.parametrize("labels", [{"vm": "x"}, '{"vm": "x"}', "{'vm': 'x'}"])
+def test_google_labels_that_a_job_made_an_object_of_are_kept(labels):
+    assert json.loads(gcp(labels=labels)["tags"]) == {"vm": "x", "project/team": "a"}
+
+
 def test_a_google_row_without_a_month_is_named():
     assert gcp(invoice={"month": "soon"})["row_problem"].startswith("time_not_readable")
 
