@@ -3,8 +3,13 @@
 import contextlib
 import gzip
 import io
+import os
+import re
 import shutil
+import subprocess
+import sys
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +79,29 @@ def test_what_moved_between_two_releases(run):
         "together +0.5 USD",
     ]
     assert run("diff", "aws", "2026-10", "--from", "2")[1] == "aws 2026-10: nothing moved\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("service 2026-10-01 2026-11-01", "Compute,Amazon EC2,USD,2.000000000000000000,3.0000"),
+        ("tag 2026-10-01 2026-11-01 team", "a,USD,1.250000000000000000,1"),
+    ],
+)
+def test_reports_run_as_the_docs_say(said, asked, says):
+    (report,) = re.findall(r"^report\(\) .*$", (ROOT / "docs" / "billing.md").read_text(), re.M)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    done = subprocess.run(
+        ["bash", "-c", f"{report}\nreport {asked}"],
+        env=os.environ | {"PATH": path},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout.splitlines()[1].startswith(says)
 
 
 @pytest.mark.parametrize(
