@@ -120,10 +120,14 @@ CASE WHEN text[1] NOT IN ('{', '[', '"') OR NOT (regexp_matches(text, pattern) O
         lambda kept: CASE WHEN NOT regexp_matches(kept, pattern) THEN kept END
     )[1] END;
 
--- price x quantity, both to 12 places, for costs that a provider does not state; NULL beyond seven digits before the
--- point. A product of 18 places each would need more digits than a decimal has.
+-- price x quantity, both to 12 places, for costs that a provider does not state; where one has eight to ten digits before
+-- the point, that one to six. A product of 18 places each would need more digits than a decimal has.
 CREATE OR REPLACE MACRO amount_product(price, quantity) AS
-TRY((try_cast(price AS DECIMAL(19,12)) * try_cast(quantity AS DECIMAL(19,12)))::DECIMAL(38,18));
+CASE WHEN price IS NOT NULL AND quantity IS NOT NULL THEN coalesce(
+    (try_cast(price AS DECIMAL(19,12)) * try_cast(quantity AS DECIMAL(19,12)))::DECIMAL(38,18),
+    (try_cast(price AS DECIMAL(19,12)) * try_cast(quantity AS DECIMAL(16,6)))::DECIMAL(38,18),
+    (try_cast(price AS DECIMAL(16,6)) * try_cast(quantity AS DECIMAL(19,12)))::DECIMAL(38,18)
+) END;
 
 -- amount x rate, as amount_product; the amount itself at a rate of 1.
 CREATE OR REPLACE MACRO converted_amount(amount, rate) AS

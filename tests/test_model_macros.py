@@ -368,7 +368,10 @@ def test_json_as_bills_write_it(text, json):
     [
         ("0.1", "8", "0.8"),
         ("0.000000000001", "0.000001", "0.000000000000000001"),
-        ("1e7", "1", None),
+        ("0.000016", "50000000.5", "800.000008"),
+        ("9999999999.5", "-2.000000000001", "-19999999999.0099999999995"),
+        ("1e10", "1", None),
+        ("1e7", "1e7", None),
         (None, "1", None),
     ],
 )
@@ -378,9 +381,9 @@ def test_a_price_times_a_quantity_is_a_decimal_or_nothing(price, quantity, produ
     assert found == (None if product is None else Decimal(product))
 
 
-@pytest.mark.parametrize(("rate", "amount"), [("1", "12345678.5"), ("0.5", None), (None, None)])
+@pytest.mark.parametrize(("rate", "amount"), [("1", "12345678901.5"), ("0.5", None), (None, None)])
 def test_an_amount_is_converted_or_not_at_all(rate, amount):
-    found = value("converted_amount(12345678.5::DECIMAL(38,18), ?::DECIMAL(38,18))", rate)
+    found = value("converted_amount(12345678901.5::DECIMAL(38,18), ?::DECIMAL(38,18))", rate)
 
     assert found == (amount and Decimal(amount))
     assert value("converted_amount(3::DECIMAL(38,18), 0.5::DECIMAL(38,18))") == Decimal("1.5")
