@@ -155,6 +155,20 @@ def test_a_month_that_is_the_same_tells_nothing(keys):
     assert restated([charge(**old)], [charge(**new)]) == []
 
 
+@pytest.mark.parametrize("key", ["x", None])
+def test_lines_that_came_under_other_keys_are_neither_new_nor_gone(key):
+    old = [charge("1", x_row_key="a"), charge("1", x_row_key="b"), charge("2", x_row_key="c")]
+    new = [charge("1", x_row_key="d"), charge("1", x_row_key="e"), charge("2", x_row_key="f")]
+    same = charge("9", x_row_key=key)
+    assert restated([*old, same], [*new, same]) == []
+
+    # but for those whose costs are others
+    more = [charge("2", x_row_key="g"), charge("3", x_row_key="h")]
+    (row,) = restated([*old, same], [*new[1:], same, *more])
+    assert (row["rows_added"], row["rows_removed"], row["rows_changed"]) == (2, 1, 0)
+    assert row["billed_difference"] == 4
+
+
 def test_a_month_by_service_with_what_moved_last():
     def moved(replaced: int, difference: int, service: str = "s") -> dict:
         base = {column.name: None for column in CHARGE_RESTATEMENT.columns}

@@ -1,5 +1,7 @@
 -- Costs of a published month that moved, each of the four, by account, service and day. Lines are told apart by the
--- provider's own key where it gives one, else by their number a delivery: then none counts as changed.
+-- provider's own key where it gives one, else by their number a delivery: then none counts as changed. Where one side
+-- alone has a key, its lines count as the same as lines of the same costs that the other side alone has under another
+-- key: AWS does not promise to keep its keys from one delivery to the next.
 --
 -- grain:   provider, billing_period, stream, charge_date, billing_account_id, sub_account_id, service_name,
 --          billing_currency
@@ -39,6 +41,32 @@ keyed AS (
         coalesce(sum(contracted_cost) FILTER (is_new = 1), 0)::DECIMAL(38,18) AS new_contracted_cost
     FROM place
     GROUP BY ALL
+),
+
+paired AS (
+    SELECT
+        provider, billing_period, charge_date, billing_account_id, sub_account_id, service_name,
+        billing_currency,
+        CASE WHEN has_key AND (old_rows = 0 OR new_rows = 0) THEN (
+            old_billed_cost + new_billed_cost, old_effective_cost + new_effective_cost,
+            old_list_cost + new_list_cost, old_contracted_cost + new_contracted_cost
+        ) END AS costs_alone,
+        least(sum(new_rows), sum(old_rows)) AS paired_rows,
+        sum(greatest(new_rows - old_rows, 0)) AS added_rows,
+        sum(greatest(old_rows - new_rows, 0)) AS removed_rows,
+        sum(CASE WHEN has_key AND (new_billed_cost, new_effective_cost, new_list_cost, new_contracted_cost)
+                IS DISTINCT FROM (old_billed_cost, old_effective_cost, old_list_cost, old_contracted_cost)
+            THEN least(new_rows, old_rows) ELSE 0 END) AS changed_rows,
+        sum(old_billed_cost) AS old_billed_cost,
+        sum(new_billed_cost) AS new_billed_cost,
+        sum(old_effective_cost) AS old_effective_cost,
+        sum(new_effective_cost) AS new_effective_cost,
+        sum(old_list_cost) AS old_list_cost,
+        sum(new_list_cost) AS new_list_cost,
+        sum(old_contracted_cost) AS old_contracted_cost,
+        sum(new_contracted_cost) AS new_contracted_cost
+    FROM keyed
+    GROUP BY ALL
 )
 
 SELECT
@@ -56,14 +84,12 @@ SELECT
     sum(old_contracted_cost)::DECIMAL(38,18) AS old_contracted_cost,
     sum(new_contracted_cost)::DECIMAL(38,18) AS new_contracted_cost,
     (sum(new_contracted_cost) - sum(old_contracted_cost))::DECIMAL(38,18) AS contracted_difference,
-    sum(greatest(new_rows - old_rows, 0))::BIGINT AS rows_added,
-    sum(greatest(old_rows - new_rows, 0))::BIGINT AS rows_removed,
-    sum(CASE WHEN has_key AND (new_billed_cost, new_effective_cost, new_list_cost, new_contracted_cost)
-            IS DISTINCT FROM (old_billed_cost, old_effective_cost, old_list_cost, old_contracted_cost)
-        THEN least(new_rows, old_rows) ELSE 0 END)::BIGINT AS rows_changed,
+    (sum(added_rows) - coalesce(sum(paired_rows) FILTER (costs_alone IS NOT NULL), 0))::BIGINT AS rows_added,
+    (sum(removed_rows) - coalesce(sum(paired_rows) FILTER (costs_alone IS NOT NULL), 0))::BIGINT AS rows_removed,
+    sum(changed_rows)::BIGINT AS rows_changed,
     $closed AS closed,
     $cause AS cause
-FROM keyed
+FROM paired
 GROUP BY ALL
-HAVING sum(old_rows) <> sum(new_rows) OR rows_changed > 0 OR rows_added > 0
+HAVING rows_added > 0 OR rows_removed > 0 OR rows_changed > 0
     OR billed_difference <> 0 OR effective_difference <> 0 OR list_difference <> 0 OR contracted_difference <> 0
