@@ -240,3 +240,17 @@ def test_a_bill_without_keys_whose_lines_cost_something_else(lake, capsys):
 
     (first, _) = capsys.readouterr().out.splitlines()
     assert first.endswith("1 -> 1,234.5 USD (+1,233.5), as many lines as before")
+
+
+def test_services_whose_names_begin_alike_are_told_apart(lake, capsys):
+    names = ("Amazon Elastic Container Service", "Amazon Elastic Container Service for Kubernetes")
+    body = bill(*(line(ServiceName=name) for name in names))
+    land(lake, "one.csv", body, datetime(2026, 10, 20))
+    cli.main(["billing", "ingest", "aws_focus"])
+    capsys.readouterr()
+
+    cli.main(["billing", "statement"])
+
+    head, *services, together = capsys.readouterr().out.splitlines()[3:]
+    assert [one.partition("  USD")[0].strip() for one in services] == [*names]
+    assert {len(one) for one in (head, *services, together)} == {len(head)}
