@@ -65,7 +65,7 @@ def test_an_account_goes_from_its_month_only_where_the_month_is_asked_for(lake):
 
     # then the other one is not lost with the newer delivery, which waits; the good month is published
     (why,) = stages.ingest("aws_focus", "second")["refused"]
-    assert "0999 is loaded, and the newer" in why and why.endswith("this month stays as it is")
+    assert "0999 is loaded, and the newer" in why and why.endswith("this delivery does not count")
     assert billed(lake) == {"0123": Decimal("101.25"), "0999": Decimal("1.25")}
     assert states(lake) == [
         ("2026-10", "complete", "account_gone"),
@@ -264,7 +264,7 @@ def test_a_month_that_breaks_an_expectation_holds_back_no_other(lake, tmp_path, 
     lake.land(NOVEMBER, bill(line(BilledCost="100") | OF_NOVEMBER), FIRST)
 
     (why,) = stages.ingest("aws_focus", "first")["refused"]
-    assert "charge" in why and "2026-10" in why and why.endswith("this month stays as it is")
+    assert "charge" in why and "2026-10" in why and why.endswith("this delivery does not count")
     assert billed(lake) == {"0123": Decimal(100)}
     assert states(lake) == [("2026-10", "complete", "not_valid"), ("2026-11", "loaded", None)]
 

@@ -123,7 +123,8 @@ def test_while_the_newest_waits_the_one_before_it_stands(lake):
     land(lake, "two.csv", bill(line(BilledCost="3"), OTHER), SECOND)
     land(lake, "three.csv", bill(line(BilledCost="5")), THIRD)
     for run in ("refused", "older", "again"):
-        stages.ingest("aws_focus", run)
+        (said,) = stages.ingest("aws_focus", run)["refused"]
+        assert said.endswith("--period 2026-10; until then this delivery does not count")
 
     # then the one in the middle counts, and nothing moves any more
     assert billed(lake) == {"USD": Decimal("4.25")}

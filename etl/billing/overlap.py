@@ -55,7 +55,8 @@ MOST_GONE = f"""
         WHERE sub_account_id IS NOT NULL AND (billed_cost <> 0 OR effective_cost <> 0) GROUP BY ALL
     ) GROUP BY ALL HAVING gone * 2 > loaded ORDER BY ALL"""
 
-UNTIL_THEN = "until then this month stays as it is"
+# the one before it may, from the next run on
+UNTIL_THEN = "until then this delivery does not count"
 
 LATER = """
     SELECT min(charge_date) AS day, (SELECT min(charge_date) FROM our_daily) AS old_day
