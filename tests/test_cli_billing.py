@@ -254,3 +254,19 @@ def test_services_whose_names_begin_alike_are_told_apart(lake, capsys):
     head, *services, together = capsys.readouterr().out.splitlines()[3:]
     assert [one.partition("  USD")[0].strip() for one in services] == [*names]
     assert {len(one) for one in (head, *services, together)} == {len(head)}
+
+
+def test_names_that_would_steer_a_terminal_stand_as_their_escapes(lake, capsys):
+    evil = {"ServiceName": "S3: 1 -> 2 USD\ntogether +0 USD\x1b[2J", "x_\x1b[2J": "1"}
+    for day, cost in ((20, "1"), (21, "2")):
+        body = bill(line(BilledCost=cost) | evil)
+        land(lake, f"{day}.csv", body, datetime(2026, 10, day))
+        cli.main(["billing", "ingest", "aws_focus"])
+    capsys.readouterr()
+
+    cli.main(["billing", "diff", "aws", "2026-10", "--from", "1"])
+    cli.main(["billing", "deliveries", "aws_focus"])
+
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and r"\ntogether +0 USD\x1b[2J: 1 -> 2 USD" in out
+    assert [one for one in out.splitlines() if one.startswith("together")] == ["together +1 USD"]

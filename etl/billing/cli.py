@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from etl import cli_dates
 from etl.errors import SettingError
-from etl.shown import many
+from etl.shown import lines, many, value
 from etl.statement.page import exact
 from etl.tally import DIGITS
 
@@ -95,7 +95,8 @@ def _deliveries(options: argparse.Namespace) -> int:
     for stream, one in found:
         print(_delivery(stream, one))
         if one.unknown_columns:
-            print(f"  columns that the contract does not name: {one.unknown_columns}")
+            names = ",".join(map(value, one.unknown_columns.split(",")))
+            print(f"  columns that the contract does not name: {names}")
     if not found:
         of = f" of {options.stream}" if options.stream else ""
         said = options.stream or "CONTRACT"
@@ -107,7 +108,7 @@ def _delivery(stream: str, one: "Delivery") -> str:
     known = ": ".join(one for one in (one.reason, one.detail) if one)
     why = f" ({known})" if known else ""
     rows = "" if one.rows is None else f", {many(one.rows, 'row')}"
-    return (
+    return lines(
         f"{stream} {one.billing_period} {one.submitted_at:%Y-%m-%d %H:%M} {one.delivery_id}: "
         f"{one.state}{why}{rows}, {many(one.objects, 'object')}, {many(one.bytes, 'byte')}"
     )
@@ -128,8 +129,8 @@ def _diff(options: argparse.Namespace) -> int:
     moved = lookup.diff(options.provider, options.period, options.first, options.last)
     for row in moved:
         print(
-            f"{row['charge_date']} {row['billing_account_id']} {row['sub_account_id'] or '-'} "
-            f"{row['service_name']}: {_amount(row['old_billed_cost'])} -> "
+            f"{row['charge_date']} {value(row['billing_account_id'])} {value(row['sub_account_id'] or '-')} "
+            f"{value(row['service_name'])}: {_amount(row['old_billed_cost'])} -> "
             f"{_amount(row['new_billed_cost'])} {row['billing_currency']} "
             f"({_moved(row['billed_difference'])}), {_lines(row)}{_others(row)}"
         )
