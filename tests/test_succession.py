@@ -73,6 +73,15 @@ def two_months(lake, contracts) -> None:
     stages.ingest(OLD, "old")
 
 
+def test_an_empty_delivery_takes_over_no_month(lake, two_months):
+    land_export(lake, "2026-10", bill(), FIRST)
+
+    for run, asked in (("first", None), ("asked", "2026-10"), ("again", "2026-10")):
+        (why,) = stages.ingest(NEW, run, asked)["refused"]
+        assert f"2 rows are loaded by {OLD}, and what is empty takes over no month" in why
+    assert set(billed(lake)) == {(OLD, "2026-10"), (OLD, "2026-11")}
+
+
 def test_a_month_does_not_go_over_by_half(lake, two_months):
     # when the new one delivers the first of them with one account only, then it stays as it is
     land_export(lake, "2026-10", bill(line()), FIRST)

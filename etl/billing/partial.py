@@ -13,6 +13,9 @@ def refused(
     done: Delivery, old: Delivery, known: Iterable[Delivery], asked: str | None
 ) -> Delivery | None:
     """The delivery as it is refused for what is loaded, or None. `asked`: month that was asked for by name."""
+    if old.rows and not done.rows and old.stream != done.stream:  # nothing would tell whose it is
+        why = f"{old.rows} rows are loaded by {old.stream}, and what is empty takes over no month"
+        return done.at(REJECTED, "empty", why)
     if old.rows and not done.rows:
         told = empty(done, f"{old.rows} rows are loaded")
     elif old.last_day and done.last_day and done.last_day < old.last_day:
