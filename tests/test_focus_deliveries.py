@@ -224,13 +224,23 @@ def test_aws_may_write_an_export_straight_into_landing(lake):
     expect_both_lines(charged(lake))
 
 
-def land_azure(lake, run: str, submitted: str, body: bytes, form: str, dataset: str) -> None:
+def land_azure(
+    lake,
+    run: str,
+    submitted: str,
+    body: bytes,
+    form: str = "csv",
+    dataset: str = "FocusCost",
+    total: int | None = 2,
+    rows: int | None = 2,
+) -> None:
     folder = f"export/20261001-20261031/{run}"
-    blob = {"blobName": f"{folder}/part_0_0001.{form}", "byteCount": len(body), "dataRowCount": 2}
+    name = f"{folder}/part_0_0001.{form}"
+    blob = {"blobName": name, "byteCount": len(body), "dataRowCount": rows}
     manifest = {
         "manifestVersion": "2024-04-01",
         "byteCount": len(body),
-        "dataRowCount": 2,
+        "dataRowCount": total,
         "exportConfig": {"type": dataset, "dataVersion": "1.2-preview"},
         "runInfo": {
             "runId": run,
@@ -260,6 +270,22 @@ def test_azure_focus_is_the_run_that_was_submitted_last(lake, form):
     rows = charged(lake)
     expect_both_lines(rows)
     assert "jane" not in str(rows)
+
+
+@pytest.mark.parametrize(
+    ("total", "rows", "state"),
+    [
+        (None, 2, "loaded"),
+        (None, 3, "rejected row_count"),
+        (None, None, "loaded"),
+        (2, None, "loaded"),
+        (3, 2, "rejected row_count"),
+    ],
+)
+def test_rows_that_are_stated_of_each_blob_alone_must_be_there_too(lake, total, rows, state):
+    land_azure(lake, "one", "2026-10-21T05:00:00Z", as_csv(LINES), total=total, rows=rows)
+
+    assert ingest("azure_focus") == [state]
 
 
 @pytest.mark.shared_data

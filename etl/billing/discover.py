@@ -120,6 +120,8 @@ def _stated(landing: Store, contract: BillingContract, document: Any, found: Del
         entries = stated.get(document, keys.objects)
         if not isinstance(entries, list):
             raise Refused("manifest_not_readable", f"{keys.objects} is no list")
+        if found.rows_stated is None:
+            found = replace(found, rows_stated=stated.total(entries, keys.rows))
         parts = _parts(landing, contract, entries)
     except Refused as problem:
         return found.at(problem.state, problem.reason, problem.detail)

@@ -26,6 +26,13 @@ def count(value: Any) -> int | None:
     )  # so that an absurd one differs, and can be written down
 
 
+def total(entries: list, path: str | None) -> int | None:
+    """Of a number that each entry states; None where one does not."""
+    numbers = [count(get(one, path)) for one in entries]
+    known = [one for one in numbers if one is not None]
+    return count(sum(known)) if path and len(known) == len(numbers) else None
+
+
 def rows(marker: bytes) -> int | None:
     """`rows` of a marker: ours to define, and optional. A number, or its digits, as BigQuery writes an INT64."""
     try:
