@@ -198,6 +198,18 @@ def test_of_a_delivery_that_vanished_nothing_more_is_known(lake, capsys):
     assert "seen (vanished), " in capsys.readouterr().out
 
 
+def test_columns_that_nobody_named_are_told_where_they_are_new(lake, capsys):
+    for day, more in ((20, {"A": "x"}), (21, {"A": "x"}), (22, {"A": "x", "B": "y"})):
+        land(lake, f"{day}.csv", bill(line(**more)), datetime(2026, 10, day))
+        cli.main(["billing", "ingest", "aws_focus"])
+    capsys.readouterr()
+
+    cli.main(["billing", "deliveries"])
+
+    told = [one for one in capsys.readouterr().out.splitlines() if one.startswith("  ")]
+    assert told == [f"  columns that the contract does not name: {names}" for names in ("A", "A,B")]
+
+
 def test_a_lake_without_bills_says_how_they_come(lake, capsys):
     for arguments in (["deliveries"], ["deliveries", "aws_cur2"], ["statement"]):
         cli.main(["billing", *arguments])

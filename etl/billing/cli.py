@@ -92,9 +92,11 @@ def _deliveries(options: argparse.Namespace) -> int:
 
     streams = [options.stream] if options.stream else lookup.streams()
     found = [(stream, one) for stream in streams for one in lookup.deliveries(stream)]
+    told: dict[str, str] = {}  # once a contract, as long as they stay the same
     for stream, one in found:
         print(_delivery(stream, one))
-        if one.unknown_columns:
+        if one.unknown_columns and one.unknown_columns != told.get(stream):
+            told[stream] = one.unknown_columns
             names = ",".join(map(value, one.unknown_columns.split(",")))
             print(f"  columns that the contract does not name: {names}")
     if not found:
