@@ -1,10 +1,13 @@
 """A folder of objects and the marker that is written last: what it states of their rows is held against them."""
 
 import gzip
+import io
 import json
 from datetime import datetime
 from decimal import Decimal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from etl.billing import stages, stated
@@ -78,3 +81,14 @@ def test_a_folder_that_is_written_again_under_its_old_marker_waits_and_leaves_wh
     mark(lake, {"rows": 4})
     assert ingested("fifth") == [] and billed(lake) == 100
     assert not [one for one in stages.overdue("gcp_billing") if "marker" in one]
+
+
+def test_the_placeholder_that_a_console_writes_for_a_folder_is_no_object_of_it(lake):
+    folder = FOLDER.replace("/json/", "/parquet/")
+    target = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([ROW]), target)
+    for name, body in (("", b""), ("one.parquet", target.getvalue()), ("_SUCCESS.json", b"{}")):
+        lake.land(f"{folder}/{name}", body, AT)
+
+    assert stages.ingest("gcp_billing_parquet", "first")["refused"] == []
+    assert lake.rows("SELECT state, objects FROM delivery") == [{"state": "loaded", "objects": 1}]

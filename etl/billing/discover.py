@@ -42,7 +42,8 @@ def discover(
     where they are complete."""
     where, pattern = contract.discovery, contract.discovery.regex
     listed = sorted(_listed(landing, where.head).items())
-    told = {key: one for key, one in listed if pattern.fullmatch(key)}
+    # consoles write a placeholder `…/` for a folder that somebody makes: it is no object of a delivery
+    told = {key: one for key, one in listed if pattern.fullmatch(key) and not key.endswith("/")}
     done = settled.settled(contract, () if again else known)
     if where.manifest:
         found = [_by_manifest(landing, contract, done, key, *one) for key, one in told.items()]
