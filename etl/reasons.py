@@ -94,6 +94,7 @@ DELIVERY = {
     "newer_withdrawn": "complete: The newer one that is loaded no longer lies in landing; this one does.",
     "counted_elsewhere": "complete: Another contract has loaded the month of one of its accounts.",
     "two_folders": "complete: The month of one of its accounts lies in two folders.",
+    "rows_repeated": "complete: Rows of one export of the table lie in two deliveries.",
     "begins_later": "complete: It would take over a month, and begins after what is loaded of it.",
     "account_gone": "complete: It has nothing of an account whose month is loaded, or of most of its sub-accounts.",
     "not_valid": "complete: Its month breaks an expectation of a published table.",

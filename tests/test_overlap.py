@@ -308,6 +308,37 @@ def flat(cost: str) -> bytes:
     return bill(row)
 
 
+def test_rows_of_a_table_that_come_again_in_the_next_folder_are_not_added(lake):
+    # given a job that writes the month to date each day, each row with the time of its export
+    rows = [ROW | {"cost": n, "export_time": f"2026-10-0{n} 03:00:00 UTC"} for n in (1, 2)]
+    land_table(lake, "standard", "2026-10-01", rows[0])
+    stages.ingest("gcp_billing", "first")
+    land_table(lake, "standard", "2026-10-02", rows[1], rows[0])
+
+    (why,) = stages.ingest("gcp_billing", "second")["refused"]
+
+    # then they count once, and it says which, and what to write instead
+    assert "2026-10: 1 row is in " in why and "export_date=2026-10-01/" in why
+    assert "export_date=2026-10-02/" in why and "export_time" in why
+    assert billed(lake) == {"01-B": Decimal(1)}
+
+    # when the folder is written again without them, then nothing waits any more
+    land_table(lake, "standard", "2026-10-02", rows[1])
+    assert not stages.ingest("gcp_billing", "third")["refused"]
+    assert billed(lake) == {"01-B": Decimal(3)}
+
+
+def test_rows_that_came_again_count_where_their_month_is_asked_for(lake):
+    row = ROW | {"export_time": "2026-10-01 03:00:00 UTC"}
+    land_table(lake, "standard", "2026-10-01", row)
+    land_table(lake, "standard", "2026-10-02", row, row)
+    (why,) = stages.ingest("gcp_billing", "first")["refused"]
+    assert "2026-10: 1 row is in " in why and why.count("gcp_billing --period 2026-10") == 1
+
+    assert not stages.ingest("gcp_billing", "second", "2026-10")["refused"]
+    assert billed(lake) == {"01-B": 3 * Decimal(str(ROW["cost"]))}
+
+
 @pytest.mark.parametrize("folder", ["{:%Y-%m}", "costs_{:%Y%m}", "year={:%Y}-month={:%m}"])
 def test_the_folders_of_two_months_hold_one_export(lake, folder):
     # given a month that is still charged for in the next one, as every month is
@@ -318,7 +349,8 @@ def test_the_folders_of_two_months_hold_one_export(lake, folder):
     assert billed(lake) == {"01-B": Decimal(3)}
 
 
-def land_table(lake, table: str, day: str, row: dict) -> None:
+def land_table(lake, table: str, day: str, *rows: dict) -> None:
     folder = f"billing/gcp/json/{table}/export_date={day}"
-    lake.land(f"{folder}/part.json.gz", gzip.compress(json.dumps(row).encode()), FIRST)
+    body = "\n".join(map(json.dumps, rows)).encode()
+    lake.land(f"{folder}/part.json.gz", gzip.compress(body), FIRST)
     lake.land(f"{folder}/_SUCCESS.json", b"{}", FIRST)

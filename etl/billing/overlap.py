@@ -40,6 +40,20 @@ TWICE = r"""
         regexp_extract(lower(x_object_key), $place, 1),
         '/?(20\d\d([-_/t]?\d\d){0,5}z?|(month|mm|m|\bday|\bdd|\bd|\bhour|\bhh|\bh)=\d+)', '', 'g'
     ), '/')) > 1 ORDER BY ALL"""
+# rows that a table gave when it was exported: another cut of it would not give one of them twice
+REPEATED = """
+    WITH line AS (
+        SELECT x_object_key, hash(x_delivery) AS delivery, hash(
+            x_other_columns, tags, charge_period_start, charge_period_end, sub_account_id, service_name, sku_id,
+            resource_id, charge_category, charge_description, pricing_quantity, contracted_cost, billed_cost
+        ) AS row
+        FROM charge WHERE x_other_columns['x_export_time'] IS NOT NULL
+    )
+    SELECT count(DISTINCT row) AS again, min(x_object_key) AS one, max(x_object_key) AS other
+    FROM line SEMI JOIN (
+        SELECT row FROM line GROUP BY row HAVING min(delivery) < max(delivery)
+    ) twice USING (row)
+    HAVING again > 0"""
 FOLDER_OF_FOLDERS, FOLDER = "^(.*)/[^/]+/[^/]+$", "^(.*)/[^/]+$"
 GONE = f"""
     SELECT billing_account_id FROM (SELECT DISTINCT {THEIRS} FROM our_daily) ANTI JOIN {OURS} ORDER BY ALL"""
@@ -82,6 +96,7 @@ def refuse(
     for query, given, applies, says in (
         (ELSEWHERE, None, True, _elsewhere),
         (TWICE, {"place": place}, place is not None, _twice),
+        (REPEATED, None, contract.discovery.kind == "append" and not month.asked, _repeated),
         (GONE, None, contract.discovery.kind == "replace" and not month.asked, _gone),
         (MOST_GONE, None, contract.discovery.kind == "replace" and not month.asked, _most_gone),
         (LATER, None, bool(month.old_streams) and not month.asked, _later),
@@ -160,6 +175,18 @@ def _twice(mine: str, period: str, billing_account_id: str) -> Refused:
         f"{mine} {period}: the month of billing account {billing_account_id} lies in two folders, and would count "
         f"twice: a standard and a detailed export hold the same costs: land one of them, always into one "
         f"folder; {UNTIL_THEN}",
+        COMPLETE,
+    )
+
+
+def _repeated(mine: str, period: str, again: int, one: str, other: str) -> Refused:
+    rows = "1 row is" if again == 1 else f"{again} rows are"
+    return Refused(
+        "rows_repeated",
+        f"{mine} {period}: {rows} in {one} and again in {other}, of the same export_time, and would count twice: write "
+        "each row into one place, that of the day of its export_time, and the others anew without it; where the "
+        f"provider did charge them twice, ask for the month by name: usage-export billing ingest {mine} --period "
+        f"{period}; {UNTIL_THEN}",
         COMPLETE,
     )
 
