@@ -35,6 +35,10 @@ THEN coalesce(decimal_places(text) > 18, false) ELSE false END;
 CREATE OR REPLACE MACRO long_amount(text) AS
 CASE WHEN is_long_amount(text) THEN rounded_amount(wide_amount(text)) ELSE exact_amount(text) END;
 
+-- The same of what is counted and not paid: below 10^20, for Google counts what is stored in byte-seconds.
+CREATE OR REPLACE MACRO long_count(text) AS
+coalesce(long_amount(text), CASE WHEN is_number(text) THEN try_cast(text AS DECIMAL(38,18)) END);
+
 -- Amounts as texts, none of them NULL -> their sum below 10^17, rounded half to even once: those of more than 18 places
 -- are summed apart, with 28, below 10^10. NULL where that is not exact, or nothing is to sum.
 CREATE OR REPLACE MACRO amount_sum(texts) AS

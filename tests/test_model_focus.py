@@ -98,6 +98,15 @@ def test_use_cases_of_focus(engine, model, columns, expected):
     assert asked(engine, model, *columns) == expected
 
 
+def test_byte_seconds_of_a_month_are_summed(engine):
+    of = {"consumed_unit": "byte-seconds", "service_name": "Cloud Storage"}
+    stored = charge("1", consumed_quantity=Decimal(10) ** 20 - 1, **of)
+    engine.register("charge", charges(stored, stored, stored))
+
+    (row,) = asked(engine, "report/focus_month", "ServiceName", "ConsumedQuantity")
+    assert row == ("Cloud Storage", 3 * 10**20 - 3)
+
+
 def test_a_discount_that_is_a_line_of_its_own_is_saved_and_a_refund_is_not(engine):
     of = {"charge_category": "Adjustment", "service_name": "Compute"}
     discount = charge("-2", list_cost=Decimal(0), **of)

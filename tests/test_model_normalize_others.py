@@ -173,6 +173,14 @@ def test_kinds_of_google_rows(values, category, charge_class):
     assert (row["charge_category"], row["charge_class"]) == (category, charge_class)
 
 
+@pytest.mark.parametrize("amount", [8.64e17, -99999999999999999999])
+def test_google_counts_byte_seconds_beyond_what_a_cost_may_be(amount):
+    row = gcp(usage={"amount": amount, "unit": "byte-seconds"})
+
+    assert (row["consumed_quantity"], row["row_problem"]) == (Decimal(amount), None)
+    assert gcp(cost=amount)["row_problem"] == "amount_too_large:cost"
+
+
 @pytest.mark.parametrize("labels", [{"vm": "x"}, '{"vm": "x"}', "{'vm': 'x'}"])
 def test_google_labels_that_a_job_made_an_object_of_are_kept(labels):
     assert json.loads(gcp(labels=labels)["tags"]) == {"vm": "x", "project/team": "a"}

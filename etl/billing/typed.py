@@ -27,6 +27,7 @@ TYPED = {
     "object": ("VARCHAR", "billing_json({0})", "'not_json'"),
     "array": ("VARCHAR", "billing_json({0})", "'not_json'"),
 }
+COUNTED = ("quantity", "usage_amount", "pricing_amount")  # ends of names of what is not paid
 OTHERS = "x_other_columns"
 REPEATED = ("timestamp", "object", "array")
 CONTROLLED = (
@@ -181,6 +182,8 @@ def _is_visible(one: Property) -> bool:
 def _value(contract: BillingContract, one: Property) -> str:
     """SQL of a text's value, without what the contract drops of an object."""
     value = TYPED[one.type][1]
+    if one.type == "number" and one.name.endswith(COUNTED):
+        value = "long_count({0})"
     if one.structured and (hidden := dropped.within(contract, one)):
         return f"without_keys({value}, {quote(hidden)})"
     return value

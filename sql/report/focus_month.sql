@@ -9,7 +9,7 @@ SELECT
     date_trunc('month', ChargePeriodStart)::DATE AS Month,
     BillingCurrency,
     ConsumedUnit,
-    sum(ConsumedQuantity)::DECIMAL(38,18) AS ConsumedQuantity,
+    sum(ConsumedQuantity::DECIMAL(38,12)) AS ConsumedQuantity,  -- a sum of 18 places ends at 10^20
     sum(EffectiveCost)::DECIMAL(38,18) AS EffectiveCost
 FROM focus_1_2
 WHERE ChargeCategory = 'Usage' AND ChargePeriodStart >= $start AND ChargePeriodStart < $end

@@ -11,7 +11,7 @@ SELECT
     max(ChargeDescription) AS ChargeDescription,
     PricingUnit,
     BillingCurrency,
-    sum(PricingQuantity)::DECIMAL(38,18) AS PricingQuantity,
+    sum(PricingQuantity::DECIMAL(38,12)) AS PricingQuantity,  -- a sum of 18 places ends at 10^20
     sum(EffectiveCost)::DECIMAL(38,18) AS EffectiveCost
 FROM focus_1_2
 WHERE ResourceId IS NOT NULL AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
