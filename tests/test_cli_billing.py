@@ -129,7 +129,9 @@ def test_a_delivery_that_is_not_loaded_says_why_at_once(lake, capsys):
 
     cli.main(["billing", "ingest", "aws_focus"])
 
-    (first, _) = capsys.readouterr().out.splitlines()
+    told, steps = capsys.readouterr()
+    (first, _) = told.splitlines()
+    assert steps.splitlines()[0] == "aws_focus: reading delivery 1 of 1"
     assert ": rejected amount_not_a_number (" in first
     assert first.endswith("one.csv, row 2, column billed_cost)")
 

@@ -1,6 +1,7 @@
 """usage-export billing …: deliveries of bills, from a shell."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
@@ -53,7 +54,10 @@ def _command(
 def _ingest(options: argparse.Namespace) -> int:
     from etl.billing import stages
 
-    done = stages.ingest(options.stream, f"cli-billing-{options.stream}", options.period)
+    def say(step: str) -> None:
+        print(step, file=sys.stderr, flush=True)
+
+    done = stages.ingest(options.stream, f"cli-billing-{options.stream}", options.period, say)
     for delivery, outcome in done["deliveries"].items():
         why = done["details"].get(delivery)
         print(f"{options.stream}: {delivery}: {outcome}{f' ({why})' if why else ''}")

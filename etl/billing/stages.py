@@ -4,7 +4,7 @@ deliver → load (one call a delivery) → settle → validate → publish. Each
 run's work area and leaves its output there; calling a stage again with the same run replaces what it left.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -108,11 +108,19 @@ def publish(stream: str, run: str) -> dict:
     return {"release": done.number, "months": sorted(months)}
 
 
-def ingest(stream: str, run: str, billing_period: str | None = None) -> dict:
-    """All stages from landing to published charges, in this process."""
+def ingest(
+    stream: str,
+    run: str,
+    billing_period: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict:
+    """All stages from landing to published charges, in this process; `say` hears of what takes long."""
     plan = deliver(stream, run, billing_period)
     for number in plan["loads"]:
+        say(f"{stream}: reading delivery {number + 1} of {len(plan['loads'])}")
         load(stream, run, number)
+    if plan["loads"]:
+        say(f"{stream}: settling and judging what was read")
     settled = settle(stream, run) | validate(stream, run)
     return settled | publish(stream, run)
 
