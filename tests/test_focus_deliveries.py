@@ -144,6 +144,16 @@ def test_text_that_a_writer_of_parquet_did_not_mark_as_text_is_text(lake):
     assert [row["tags"] for row in lake.rows(CHARGES)] == texts
 
 
+def test_a_tag_that_a_line_has_not_is_not_made_of_the_members_of_a_structure(lake):
+    kind = pa.struct([(name, pa.string()) for name in ("team", "env", "aws:createdBy")])
+    body = of_type("Tags", [{"team": "a", "aws:createdBy": "jane"}, {"env": "b"}], kind)
+    lake.land("billing/vendor/focus/billing_period=2026-10/one.parquet", body, AT)
+
+    assert ingest("vendor_focus") == ["loaded"]
+    found = lake.rows("SELECT tag_key, tag_value FROM charge_tag ORDER BY x_row")
+    assert [tuple(row.values()) for row in found] == [("team", "a"), ("env", "b")]
+
+
 TWICE = [[("team", "a"), ("team", "b")], []]
 
 
