@@ -124,12 +124,11 @@ def as_text(name: str, types: Mapping[str, str]) -> str:
         return f"coalesce(TRY(decode({column})), {column}::VARCHAR)"
     if kind.startswith("TIMESTAMP"):
         return f"strftime({column}::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.%fZ')"
-    if kind.startswith("STRUCT") and not kind.endswith(
-        "]"
-    ):  # a row has every member, of which most are not its own
+    is_list = kind.endswith("]")
+    if kind.startswith("STRUCT") and not is_list:  # of its members most are not a row's own
         members = f"map_entries(from_json(to_json({column}), '\"MAP(VARCHAR, JSON)\"'))"
         return f"pairs_object(list_filter({members}, lambda one: json_type(one.value) <> 'NULL'))"
-    if kind.startswith(("MAP", "STRUCT")) or kind.endswith("]"):
+    if kind.startswith("MAP") or is_list:
         return f"to_json({column})::VARCHAR"
     return f"{column}::VARCHAR"
 
