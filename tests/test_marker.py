@@ -83,6 +83,24 @@ def test_a_folder_that_is_written_again_under_its_old_marker_waits_and_leaves_wh
     assert not [one for one in stages.overdue("gcp_billing") if "marker" in one]
 
 
+def test_a_folder_that_an_object_leaves_again_is_what_it_was(lake):
+    for day, parts in ((20, [1]), (21, [1, 2]), (22, [1])):
+        at = datetime(2026, 10, day)
+        if day == 20:
+            land(lake, "part-0", 1)
+        elif day == 21:
+            land(lake, "part-1", 2)
+        else:
+            key = f"{lake.name}/{FOLDER}/part-1.json.gz"
+            lake.client.delete_object(Bucket="landing", Key=key)
+        lake.land(f"{FOLDER}/_SUCCESS.json", json.dumps({"rows": len(parts)}).encode(), at)
+
+        assert ingested(f"day {day}") == []
+        assert billed(lake) == sum(parts)
+        release = lake.release()
+        assert ingested("idle") == [] and lake.release() == release
+
+
 def test_the_placeholder_that_a_console_writes_for_a_folder_is_no_object_of_it(lake):
     folder = FOLDER.replace("/json/", "/parquet/")
     target = io.BytesIO()

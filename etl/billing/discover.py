@@ -182,15 +182,19 @@ def _by_folder(landing: Store, contract: BillingContract, done: Settled, told: T
             folders.setdefault(key.rpartition("/")[0], []).append(key)
     found: list[Found] = []
     for folder, names in sorted(folders.items()):
-        if before := _unchanged(done, folder, names, told):
+        mark = f"{folder}/{marker}"
+        landed_at = _landed_at([*names, mark] if mark in told else names, told)
+        delivery_id = _id(folder, ((key, told[key][0]) for key in names))
+        if before := done.by_objects(delivery_id, landed_at):
             found.append((before.delivery_id, None))
             continue
         one = _standing_for_itself(contract, folder, tuple(_pin(landing, names)))
-        one = replace(one, landed_at=_landed_at(names, told))
-        if body := landing.read(f"{folder}/{marker}"):
-            one = replace(one, rows_stated=stated.rows(body.data))
+        one = replace(one, landed_at=landed_at)
+        if body := landing.read(mark):  # as new as its marker: an object may have gone
+            submitted_at = max(one.submitted_at, landing.pin(mark).delivered_at)
+            one = replace(one, rows_stated=stated.rows(body.data), submitted_at=submitted_at)
         else:
-            one = one.at(SEEN, "no_marker", f"{folder}/{marker}")
+            one = one.at(SEEN, "no_marker", mark)
         found.append((one.delivery_id, one))
     return found
 
