@@ -41,10 +41,11 @@ def main() -> None:
     if options.bills:
         bill.main(options.bills, options.repeat, folder)
         return
-    days = generate.generate(folder / f"events-{options.events}", options.days, options.events)
+    made = folder / f"events-{options.events}"
+    days = measure.apart(generate.generate, made, options.days, options.events)
     with (
         TemporaryDirectory(dir=folder) as scratch,
-        store.running(folder / f"events-{options.events}", Path(scratch) / "store") as bench,
+        store.running(made, Path(scratch) / "store") as bench,
     ):
         _say(f"{options.days} x {options.events} events, {bench.land(days) / 1e6:.0f} MB gzip")
         _say(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")

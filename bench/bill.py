@@ -60,7 +60,7 @@ LINES = """
 def main(lines: int, repeat: int, folder: Path) -> None:
     """Generate once, then each contender in turn, `repeat` times; prints one Markdown table."""
     made = folder / f"bill-{lines}"
-    objects = generate(made, lines)
+    objects = measure.apart(generate, made, lines)
     costs: dict[str, list[Cost]] = {"ceiling": [], "mapping": [], "library": [], "pandas": []}
     with (
         TemporaryDirectory(dir=folder) as scratch,

@@ -5,10 +5,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,12 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = N
     if child.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))} ended with {child.returncode}: {output}")
     return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, output)
+
+
+def apart(function: Callable[..., Result], *arguments: object) -> Result:
+    """What it returns, from a process of its own: a child begins with the peak of what starts it."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def typical(costs: Sequence[Cost]) -> Cost:
