@@ -30,7 +30,7 @@ ONLY = Param(None, enum=[None, *billing_streams()], title="Contract (null: every
 @dag(
     schedule="10 */4 * * *",
     max_active_runs=1,
-    allowed_run_types=["scheduled", "manual"],  # a run owns no date
+    allowed_run_types=["scheduled", "manual", "operator_triggered", "asset_materialization"],
     tags=["billing", "ingest"],
     doc_md=__doc__,
     params={"billing_period": MONTH, "stream": ONLY},
