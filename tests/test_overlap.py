@@ -339,6 +339,16 @@ def test_rows_that_came_again_count_where_their_month_is_asked_for(lake):
     assert billed(lake) == {"01-B": 3 * Decimal(str(ROW["cost"]))}
 
 
+def test_equal_rows_of_two_accounts_are_two(lake):
+    # given a table an account, and a charge of each that is of no project
+    for account in ("01-B", "02-C"):
+        row = {"billing_account_id": account, "export_time": "2026-10-01 03:00:00 UTC"}
+        land_table(lake, account, "2026-10-01", ROW | row)
+
+    assert not stages.ingest("gcp_billing", "first")["refused"]
+    assert billed(lake) == dict.fromkeys(("01-B", "02-C"), Decimal("1.25"))
+
+
 @pytest.mark.parametrize("folder", ["{:%Y-%m}", "costs_{:%Y%m}", "year={:%Y}-month={:%m}"])
 def test_the_folders_of_two_months_hold_one_export(lake, folder):
     # given a month that is still charged for in the next one, as every month is

@@ -44,8 +44,9 @@ TWICE = r"""
 REPEATED = """
     WITH line AS (
         SELECT x_object_key, hash(x_delivery) AS delivery, hash(
-            x_other_columns, tags, charge_period_start, charge_period_end, sub_account_id, service_name, sku_id,
-            resource_id, charge_category, charge_description, pricing_quantity, contracted_cost, billed_cost
+            x_other_columns, tags, charge_period_start, charge_period_end, billing_account_id, sub_account_id,
+            service_name, sku_id, resource_id, charge_category, charge_description, pricing_quantity, contracted_cost,
+            billed_cost
         ) AS row
         FROM charge WHERE x_other_columns['x_export_time'] IS NOT NULL
     )
