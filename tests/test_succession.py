@@ -82,6 +82,23 @@ def test_an_empty_delivery_takes_over_no_month(lake, two_months):
     assert set(billed(lake)) == {(OLD, "2026-10"), (OLD, "2026-11")}
 
 
+def test_an_empty_delivery_is_not_in_the_way_of_an_older_one_that_is_asked_for(lake, two_months):
+    # given one without an account that is loaded, and a newer one without a line
+    land_export(lake, "2026-10", bill(line()), FIRST)
+    stages.ingest(NEW, "lost")
+    folder = "billing/aws/focus_export/exports/later"
+    lake.land(f"{folder}/none.csv", bill(), SECOND)
+    manifest = {"executionId": "later", "dataFiles": ["s3://b/exports/later/none.csv"]}
+    place = f"{folder}/metadata/billing_period=2026-10/later-Manifest.json"
+    lake.land(place, json.dumps(manifest).encode(), SECOND)
+    stages.ingest(NEW, "empty")
+
+    # then the older one takes over the month where that is asked for
+    stages.ingest(NEW, "asked", "2026-10")
+    assert billed(lake)[(NEW, "2026-10")] == Decimal("1.25")
+    assert set(billed(lake)) == {(NEW, "2026-10"), (OLD, "2026-11")}
+
+
 def test_a_month_does_not_go_over_by_half(lake, two_months):
     # when the new one delivers the first of them with one account only, then it stays as it is
     land_export(lake, "2026-10", bill(line()), FIRST)

@@ -1,12 +1,14 @@
 """The newest good delivery of a month stands: a newer one that is refused or withdrawn is no end of the older one."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
 
 from etl import cli
-from etl.billing import stages
+from etl.billing import partial, stages
+from etl.billing.delivery import LOADED, REJECTED, Delivery
 from etl.errors import SourceError
 from tests.bills import FOLDER, bill, land, line
 from tests.test_billing import billed, states
@@ -114,6 +116,45 @@ def test_a_month_whose_lines_were_all_taken_away_is_empty_where_it_is_asked_for(
     land(lake, "three.csv", bill(line(BilledCost="3")), THIRD)
     stages.ingest("aws_focus", "third")
     assert billed(lake) == {"USD": Decimal("3")}
+
+
+def test_an_empty_delivery_does_not_count_in_the_place_of_a_newer_one_that_is_refused(lake):
+    # given a month, a newer delivery of it without a line, and after that one that cannot be read
+    land(lake, "one.csv", bill(line()), FIRST)
+    stages.ingest("aws_focus", "first")
+    land(lake, "two.csv", bill(), SECOND)
+    stages.ingest("aws_focus", "second")
+    land(lake, "three.csv", bill(line(BilledCost="much")), THIRD)
+    stages.ingest("aws_focus", "third")
+
+    # then asked for is the last one: where that is refused again, the month stays
+    stages.ingest("aws_focus", "asked", "2026-10")
+    assert billed(lake) == {"USD": Decimal("1.25")}
+    assert states(lake)["one.csv"] == ("loaded", None)
+
+
+OLD = Delivery("s", "p", "2026-10", "one", LOADED, FIRST, rows=2)
+NEW = Delivery("s", "p", "2026-10", "two", LOADED, SECOND, rows=0)
+
+
+def test_a_month_is_not_emptied_for_what_was_told_in_words_that_did_not_say_so():
+    once = NEW.at(REJECTED, "empty", "2 rows are loaded")  # as ledgers have it from before
+    told = partial.refused(NEW, OLD, [once], "2026-10")
+
+    assert told is not None and "ask for the month by name" in (told.detail or "")
+    assert not partial.is_told_empty(once) and partial.is_told_empty(told)
+    assert partial.refused(NEW, OLD, [told], "2026-10") is None
+
+
+@pytest.mark.parametrize(
+    ("loaded", "is_refused"), [(date(2026, 10, 31), True), (date(2026, 11, 1), False)]
+)
+def test_a_last_day_after_its_month_does_not_tell_how_far_a_delivery_reached(loaded, is_refused):
+    """Ledgers have it from before, of a month with a charge that begins after it."""
+    old = replace(OLD, last_day=loaded)
+    new = replace(NEW, rows=2, last_day=date(2026, 10, 20))
+
+    assert (partial.refused(new, old, [], None) is not None) == is_refused
 
 
 def test_while_the_newest_waits_the_one_before_it_stands(lake):

@@ -103,7 +103,7 @@ def _newest(
                 continue
             if good and not (before and before.state == LOADED):  # until the newer one is accepted
                 changed.append(one.at(SUPERSEDED, "newer_delivery", good[0].delivery_id))
-            if again and any(partial.is_told_empty(known.get(other.delivery_id)) for other in good):
+            if again and loaded and good and partial.is_told_empty(known.get(good[0].delivery_id)):
                 continue
             if one.delivery_id not in waiting:
                 good.append(one)

@@ -5,8 +5,11 @@ Only who knows the provider can tell: it is refused and says so, and is taken wh
 """
 
 from collections.abc import Iterable
+from datetime import date
 
-from etl.billing.delivery import REJECTED, Delivery
+from etl.billing.delivery import REJECTED, Delivery, period_end
+
+BY_NAME = "ask for the month by name"
 
 
 def refused(
@@ -18,12 +21,12 @@ def refused(
         return done.at(REJECTED, "empty", why)
     if old.rows and not done.rows:
         told = empty(done, f"{old.rows} rows are loaded")
-    elif old.last_day and done.last_day and done.last_day < old.last_day:
+    elif old.last_day and done.last_day and done.last_day < old.last_day < _end(old):
         why = f"ends on {done.last_day}, what is loaded on {old.last_day}"
         told = done.at(REJECTED, "partial_month", _ask(done, why, "the last lines"))
     else:
         return None
-    was_told = {one.delivery_id for one in known if one.reason == told.reason}
+    was_told = {one.delivery_id for one in known if one.reason == told.reason and _says_how(one)}
     return None if done.delivery_id in was_told and asked == done.billing_period else told
 
 
@@ -33,11 +36,25 @@ def empty(done: Delivery, why: str) -> Delivery:
 
 
 def is_told_empty(before: Delivery | None) -> bool:
-    return before is not None and (before.state, before.reason) == (REJECTED, "empty")
+    """Whether somebody was told how it takes its month."""
+    if before is None or (before.state, before.reason) != (REJECTED, "empty"):
+        return False
+    return _says_how(before)
+
+
+def _says_how(told: Delivery) -> bool:
+    """Ledgers know empty deliveries from before one could take a month."""
+    return BY_NAME in (told.detail or "")
+
+
+def _end(old: Delivery) -> date:
+    """A last day from here on is of a charge that begins after its month, as ledgers have it from before: it tells
+    nothing."""
+    return period_end(old.billing_period).date()
 
 
 def _ask(done: Delivery, why: str, gone: str) -> str:
     return (
-        f"{why}: where the provider took {gone} away, ask for the month by name: "
+        f"{why}: where the provider took {gone} away, {BY_NAME}: "
         f"usage-export billing ingest {done.stream} --period {done.billing_period}"
     )
