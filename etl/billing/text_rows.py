@@ -18,7 +18,7 @@ from etl.billing.contract import TWIN, BillingContract, BillingReader, told_apar
 from etl.billing.delivery import Refused
 from etl.contract import Reader
 
-CHUNK_ROWS = 50_000
+CHUNK_ROWS = 25_000
 BLOCK_BYTES = 4 << 20
 HEADER_BYTES = 1 << 20
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
