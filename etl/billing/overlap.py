@@ -16,6 +16,7 @@ from etl.billing.outcome import Month
 from etl.billing.tables import CHARGE_DAILY
 from etl.release import Changes, Entry, Release, same
 from etl.settings import Settings
+from etl.shown import many
 from etl.store import Store
 
 # an account's own name, the number of which Azure's FOCUS makes a path (of an account, or of a profile in it), and
@@ -40,21 +41,24 @@ TWICE = r"""
         regexp_extract(lower(x_object_key), $place, 1),
         '/?(20\d\d([-_/t]?\d\d){0,5}z?|(month|mm|m|\bday|\bdd|\bd|\bhour|\bhh|\bh)=\d+)', '', 'g'
     ), '/')) > 1 ORDER BY ALL"""
-# rows that a table gave when it was exported: another cut of it would not give one of them twice
+# rows that a table gave when it was exported: of a cut of it single rows may be equal, not half of them
 REPEATED = """
     WITH line AS (
-        SELECT x_object_key, hash(x_delivery) AS delivery, hash(
-            x_other_columns, tags, charge_period_start, charge_period_end, billing_account_id, sub_account_id,
+        SELECT x_object_key AS key, hash(x_delivery) AS delivery, hash(
+            x_other_columns, tags, billing_account_id, charge_period_start, charge_period_end, sub_account_id,
             service_name, sku_id, resource_id, charge_category, charge_description, pricing_quantity, contracted_cost,
             billed_cost
         ) AS row
         FROM charge WHERE x_other_columns['x_export_time'] IS NOT NULL
+    ),
+    again AS (
+        SELECT row, min(key) AS first, max(key) AS last
+        FROM line SEMI JOIN (SELECT row FROM line GROUP BY row HAVING min(delivery) < max(delivery)) USING (row)
+        GROUP BY row
     )
-    SELECT count(DISTINCT row) AS again, min(x_object_key) AS one, max(x_object_key) AS other
-    FROM line SEMI JOIN (
-        SELECT row FROM line GROUP BY row HAVING min(delivery) < max(delivery)
-    ) twice USING (row)
-    HAVING again > 0"""
+    SELECT rows, count(*) AS repeated, min(key) AS one, max(if(key = last, first, last)) AS other
+    FROM line JOIN again USING (row) JOIN (SELECT delivery, count(*) AS rows FROM line GROUP BY ALL) USING (delivery)
+    GROUP BY delivery, rows HAVING 2 * repeated >= rows ORDER BY one LIMIT 1"""
 FOLDER_OF_FOLDERS, FOLDER = "^(.*)/[^/]+/[^/]+$", "^(.*)/[^/]+$"
 GONE = f"""
     SELECT billing_account_id FROM (SELECT DISTINCT {THEIRS} FROM our_daily) ANTI JOIN {OURS} ORDER BY ALL"""
@@ -97,7 +101,7 @@ def refuse(
     for query, given, applies, says in (
         (ELSEWHERE, None, True, _elsewhere),
         (TWICE, {"place": place}, place is not None, _twice),
-        (REPEATED, None, contract.discovery.kind == "append" and not month.asked, _repeated),
+        (REPEATED, None, contract.discovery.kind == "append", _repeated),
         (GONE, None, contract.discovery.kind == "replace" and not month.asked, _gone),
         (MOST_GONE, None, contract.discovery.kind == "replace" and not month.asked, _most_gone),
         (LATER, None, bool(month.old_streams) and not month.asked, _later),
@@ -180,14 +184,12 @@ def _twice(mine: str, period: str, billing_account_id: str) -> Refused:
     )
 
 
-def _repeated(mine: str, period: str, again: int, one: str, other: str) -> Refused:
-    rows = "1 row is" if again == 1 else f"{again} rows are"
+def _repeated(mine: str, period: str, rows: int, repeated: int, one: str, other: str) -> Refused:
     return Refused(
         "rows_repeated",
-        f"{mine} {period}: {rows} in {one} and again in {other}, of the same export_time, and would count twice: write "
-        "each row into one place, that of the day of its export_time, and the others anew without it; where the "
-        f"provider did charge them twice, ask for the month by name: usage-export billing ingest {mine} --period "
-        f"{period}; {UNTIL_THEN}",
+        f"{mine} {period}: {repeated} of {many(rows, 'row')} of {one} came with the same export_time in {other}, and "
+        "would count twice: write each row into one place, that of the day of its export_time, and write the other "
+        f"one anew, or remove it; {UNTIL_THEN}",
         COMPLETE,
     )
 
