@@ -275,6 +275,27 @@ def test_no_amount_loses_a_digit_that_the_rest_does_not_name(number):
         assert value("exact_amount(?)", text) == Decimal(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("1.25", "1.25"),
+        ("0.0000000000000000005", "0"),  # half to even, as an amount
+        ("123456789012345678", "123456789012345678"),
+        ("12345678901234567890.5", "12345678901234567890.5"),
+        ("-99999999999999999999", "-99999999999999999999"),
+        ("100000000000000000000", None),
+        ("1,5", None),
+        ("", None),
+    ],
+)
+def test_what_is_counted_may_be_larger_than_what_is_paid(text, count):
+    assert value("long_count(?)", text) == (count and Decimal(count))
+    if count and abs(Decimal(count)) < 10**17:
+        assert value("long_amount(?)", text) == Decimal(count)
+    else:
+        assert value("long_amount(?)", text) is None
+
+
 HALF = Decimal("5e-19")
 
 
