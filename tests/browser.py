@@ -77,7 +77,8 @@ def start_backfill(page: Page, address: str, dag: str, first: str, last: str) ->
         typed = page.get_by_placeholder("YYYY/MM/DD").locator("visible=true")
         typed.fill(day.replace("-", "/"))
         typed.press("Enter")
-        form.get_by_text("Reprocess Behavior").click()  # closes the calendar
+        form.get_by_text("Reprocess Behavior").click()  # closes the calendar, which fades out
+        typed.wait_for(state="hidden")
     form.get_by_role("button", name="Run Backfill").click()
     page.get_by_text("Backfill jobs have been successfully triggered").wait_for()
 
