@@ -4,7 +4,7 @@ import gzip
 import json
 import random
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -175,6 +175,40 @@ def test_a_manifest_that_names_a_missing_file_waits_for_it(lake, contract):
     stages.ingest("aws_focus", "second")
     assert states(lake) == {"run": ("loaded", None)}
     assert billed(lake) == {"USD": Decimal("4.25")}
+
+
+def test_objects_newer_than_their_manifest_wait_for_the_one_that_is_being_written(lake, contract):
+    """AWS overwrites the objects first, the manifest last: under the old one they would be of two deliveries."""
+    contract(**MANIFEST)
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    names = [f"billing_period=2026-10/{one}.csv" for one in "ab"]
+    for name in "ab":
+        lake.land(f"{MONTH}/{name}.csv", bill(line()), now - timedelta(hours=8))
+    manifest(lake, "old", *names, at=now - timedelta(hours=7))
+    lake.land(f"{MONTH}/a.csv", bill(line(BilledCost="3")), now)
+    stages.ingest("aws_focus", "while-written")
+    assert states(lake) == {"old": ("seen", "objects_newer")}
+    assert not lake.release().partitions("charge")
+
+    lake.land(f"{MONTH}/b.csv", bill(line(BilledCost="4")), now)
+    manifest(lake, "new", *names, at=now + timedelta(seconds=1))
+    stages.ingest("aws_focus", "written")
+    assert states(lake) == {"old": ("seen", "vanished"), "new": ("loaded", None)}
+    assert billed(lake) == {"USD": Decimal("7")}
+
+    lake.land(f"{MONTH}/a.csv", bill(line(BilledCost="9")), now + timedelta(minutes=5))
+    stages.ingest("aws_focus", "while-written-again")
+    stages.ingest("aws_focus", "asked-for", "2026-10")
+    assert states(lake)["new"] == ("loaded", None)
+    assert billed(lake) == {"USD": Decimal("7")}
+
+
+def test_a_copy_that_brought_the_manifest_first_is_loaded_once_it_lies_still(lake, contract):
+    contract(**MANIFEST)
+    manifest(lake, "run", "billing_period=2026-10/a.csv", at=FIRST)
+    lake.land(f"{MONTH}/a.csv", bill(line()), SECOND)
+    stages.ingest("aws_focus", "first")
+    assert states(lake) == {"run": ("loaded", None)}
 
 
 def test_a_truncated_object_refuses_its_delivery_until_it_lands_whole(lake, contract):

@@ -46,7 +46,7 @@ def discover(
     told = {key: one for key, one in listed if pattern.fullmatch(key) and not key.endswith("/")}
     done = settled.settled(contract, () if again else known)
     if where.manifest:
-        found = [_by_manifest(landing, contract, done, key, *one) for key, one in told.items()]
+        found = [_by_manifest(landing, contract, done, key, told, now) for key in told]
     elif where.marker:
         found = _by_folder(landing, contract, done, told)
     else:
@@ -68,20 +68,18 @@ def _listed(landing: Store, head: str) -> Told:
 
 
 def _by_manifest(
-    landing: Store,
-    contract: BillingContract,
-    done: Settled,
-    key: str,
-    etag: str,
-    landed_at: datetime,
+    landing: Store, contract: BillingContract, done: Settled, key: str, told: Told, now: datetime
 ) -> Found:
+    etag, landed_at = told[key]
     if before := done.by_manifest(key, etag, landed_at):
         return before.delivery_id, None
-    found = _read_manifest(landing, contract, key)
+    found = _read_manifest(landing, contract, key, now)
     return found.delivery_id, replace(found, landed_at=landed_at)
 
 
-def _read_manifest(landing: Store, contract: BillingContract, key: str) -> Delivery:
+def _read_manifest(
+    landing: Store, contract: BillingContract, key: str, now: datetime
+) -> Delivery:
     pinned = landing.pin(key)
     body = landing.read(key)
     found = Delivery(
@@ -97,7 +95,9 @@ def _read_manifest(landing: Store, contract: BillingContract, key: str) -> Deliv
     )
     try:
         document = json.loads(body.data if body else b"")
-        return _stated(landing, contract, document, found)
+        found = _stated(landing, contract, document, found)
+        _refuse_rewritten(contract, found, pinned, now)
+        return found
     except Refused as problem:
         return found.at(problem.state, problem.reason, problem.detail)
     except (ValueError, RecursionError) as error:
@@ -117,7 +117,7 @@ def _stated(landing: Store, contract: BillingContract, document: Any, found: Del
     }
     found = replace(found, **values)
     try:
-        _refuse_scope(contract, document)
+        stated.refuse_scope(contract, document)
         entries = stated.get(document, keys.objects)
         if not isinstance(entries, list):
             raise Refused("manifest_not_readable", f"{keys.objects} is no list")
@@ -128,24 +128,6 @@ def _stated(landing: Store, contract: BillingContract, document: Any, found: Del
         return found.at(problem.state, problem.reason, problem.detail)
     size = sum(one.size_bytes for one in parts)
     return replace(found, parts=parts, objects=len(parts), bytes=size)
-
-
-def _refuse_scope(contract: BillingContract, document: Any) -> None:
-    """Part of a month, or another version of the data set, never stands for the month."""
-    keys, wanted = contract.discovery.manifest, contract.discovery.dataset_version
-    assert keys is not None
-    version = stated.get(document, keys.dataset_version)
-    if wanted and version != wanted:
-        raise Refused("dataset_version", f"{version}, the contract reads {wanted}")
-    dataset = stated.get(document, keys.dataset)
-    if keys.dataset and dataset != contract.dataset:
-        raise Refused("foreign_dataset", f"{dataset}, the contract reads {contract.dataset}")
-    start = stated.moment(stated.get(document, keys.period_start))
-    if start and start.day != 1:
-        raise Refused("partial_month", f"begins on {start.date()}")
-    end = stated.moment(stated.get(document, keys.period_end))
-    if start and end and (end - start) > timedelta(days=32):
-        raise Refused("several_months", f"{start.date()} to {end.date()}")
 
 
 def _parts(landing: Store, contract: BillingContract, entries: list) -> tuple[Pinned, ...]:
@@ -163,6 +145,18 @@ def _parts(landing: Store, contract: BillingContract, entries: list) -> tuple[Pi
             detail = f"{pinned.key} has {pinned.size_bytes} bytes, the manifest says {size}"
             raise Refused("object_size", detail, SEEN)
     return tuple(found)
+
+
+def _refuse_rewritten(
+    contract: BillingContract, found: Delivery, manifest: Pinned, now: datetime
+) -> None:
+    """A manifest comes after its objects: newer ones in their places are of the delivery that is being written
+    (docs.aws.amazon.com/cur/latest/userguide/dataexports-export-delivery.html), or were copied in another order."""
+    where = contract.discovery
+    newest = max((one.delivered_at for one in found.parts), default=manifest.delivered_at)
+    stable = newest + timedelta(minutes=where.stable_minutes)
+    if where.overwrites and newest > manifest.delivered_at and now < stable:
+        raise Refused("objects_newer", f"until {stable}, or until its manifest is written", SEEN)
 
 
 def _pin(landing: Store, keys: Iterable[str]) -> list[Pinned]:

@@ -93,8 +93,13 @@ def vanished(
     return [
         one.at(SEEN, "vanished")
         for one in gone
-        if one.state == COMPLETE or _is_missing(contract, one, known)
+        if _waits(one) or _is_missing(contract, one, known)
     ]
+
+
+def _waits(one: Delivery) -> bool:
+    """Seen without a reason: a way back was opened to it, which its reader sees to."""
+    return one.state == COMPLETE or (one.state == SEEN and one.reason not in (None, "vanished"))
 
 
 def _is_missing(contract: BillingContract, one: Delivery, known: Iterable[Delivery]) -> bool:

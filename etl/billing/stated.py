@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from etl.billing.contract import Discovery
+from etl.billing.contract import BillingContract, Discovery
 from etl.billing.delivery import Refused
 
 LARGEST = 2**63 - 1
@@ -56,6 +56,24 @@ def moment(value: Any) -> datetime | None:
 def period(value: Any) -> str | None:
     found = moment(value)
     return found.strftime("%Y-%m") if found else None
+
+
+def refuse_scope(contract: BillingContract, document: Any) -> None:
+    """Part of a month, or another version of the data set, never stands for the month."""
+    keys, wanted = contract.discovery.manifest, contract.discovery.dataset_version
+    assert keys is not None
+    version = get(document, keys.dataset_version)
+    if wanted and version != wanted:
+        raise Refused("dataset_version", f"{version}, the contract reads {wanted}")
+    dataset = get(document, keys.dataset)
+    if keys.dataset and dataset != contract.dataset:
+        raise Refused("foreign_dataset", f"{dataset}, the contract reads {contract.dataset}")
+    start = moment(get(document, keys.period_start))
+    if start and start.day != 1:
+        raise Refused("partial_month", f"begins on {start.date()}")
+    end = moment(get(document, keys.period_end))
+    if start and end and (end - start) > timedelta(days=32):
+        raise Refused("several_months", f"{start.date()} to {end.date()}")
 
 
 def key(name: str, discovery: Discovery, landing: str) -> str:
