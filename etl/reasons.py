@@ -79,7 +79,7 @@ DELIVERY = {
     "repeated_object": "rejected: The manifest names an object twice.",
     "object_missing": "seen: An object that the manifest names is not there yet.",
     "object_size": "seen: An object has not the size yet that the manifest states.",
-    "objects_newer": "seen: An object in an overwritten place is newer than its manifest: the next delivery is being written.",
+    "objects_newer": "seen: An object is newer than its manifest: the next delivery is being written in its place.",
     "no_marker": "seen: The marker that is written last does not lie beside the objects yet.",
     "not_stable": "seen: The object changed within the time that the contract waits.",
     "partial_month": "rejected: It holds part of a month, or ends before what is loaded.",

@@ -77,9 +77,7 @@ def _by_manifest(
     return found.delivery_id, replace(found, landed_at=landed_at)
 
 
-def _read_manifest(
-    landing: Store, contract: BillingContract, key: str, now: datetime
-) -> Delivery:
+def _read_manifest(landing: Store, contract: BillingContract, key: str, now: datetime) -> Delivery:
     pinned = landing.pin(key)
     body = landing.read(key)
     found = Delivery(

@@ -91,9 +91,7 @@ def vanished(
         if one.delivery_id not in there and billing_period in (None, one.billing_period)
     ]
     return [
-        one.at(SEEN, "vanished")
-        for one in gone
-        if _waits(one) or _is_missing(contract, one, known)
+        one.at(SEEN, "vanished") for one in gone if _waits(one) or _is_missing(contract, one, known)
     ]
 
 
