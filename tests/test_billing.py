@@ -187,6 +187,31 @@ def test_what_the_provider_overwrites_is_kept_byte_for_byte(lake):
     assert lake.read(kept) == body
 
 
+def test_a_charge_without_length_is_money_of_the_day_on_which_it_begins(lake):
+    """FOCUS asks nowhere that a charge lasts: vendors write one day as its start and its end."""
+    moment = line(BilledCost="9", ChargePeriodStart="2026-10-05T00:00:00Z")
+    moment["ChargePeriodEnd"] = moment["ChargePeriodStart"]
+    land(lake, "one.csv", bill(line(), moment), FIRST)
+
+    assert not stages.ingest("aws_focus", "first")["refused"]
+
+    assert billed(lake) == {"USD": Decimal("10.25")}
+    days = lake.rows(
+        "SELECT charge_date::VARCHAR AS day, billed_cost FROM charge_daily ORDER BY ALL"
+    )
+    assert [tuple(row.values()) for row in days] == [
+        ("2026-10-02", Decimal("1.25")),
+        ("2026-10-05", Decimal(9)),
+    ]
+
+    # and one that ends before it begins is none
+    moment["ChargePeriodEnd"] = "2026-10-04T23:59:59Z"
+    land(lake, "two.csv", bill(line(), moment), SECOND)
+    (why,) = stages.ingest("aws_focus", "second")["refused"]
+    assert "period_malformed" in why and "two.csv:2" in why
+    assert billed(lake) == {"USD": Decimal("10.25")}
+
+
 def test_what_was_filled_or_rounded_stands_on_the_row(lake):
     land(
         lake,

@@ -165,6 +165,16 @@ def test_a_google_row_is_net_of_all_its_credits_and_stays_one_row():
             None,
         ),
         ({"cost_type": "adjustment"}, "Adjustment", "Correction"),
+        (  # of no length, in the first moment of the month
+            {"cost_type": "adjustment", "usage_start_time": "2026-10-01T00:00:00Z"},
+            "Adjustment",
+            None,
+        ),
+        (
+            {"cost_type": "adjustment", "usage_end_time": "2026-09-30T23:00:00Z"},
+            "Adjustment",
+            "Correction",
+        ),
     ],
 )
 def test_kinds_of_google_rows(values, category, charge_class):

@@ -94,7 +94,7 @@ CASES: dict[Table, dict[str, list]] = {
             {"billing_period_start": "2026-10-01 00:00:01"},
             {"billing_period_start": "2026-09-01 00:00:00"},
             {"billing_period_end": "2026-10-31 00:00:00"},
-            {"charge_period_end": LINE["charge_period_start"]},
+            {"charge_period_end": "2026-10-01 23:59:59"},
         ],
         "wrong_partition": [
             {"x_provider": "azure"},
@@ -147,6 +147,7 @@ CASES: dict[Table, dict[str, list]] = {
         ]
         + [{"commitment_discount_quantity": "1"}, {"charge_category": "Purchase"}],
         "tax_with_sku": [{"charge_category": "Tax"}],
+        "charge_period_empty": [{"charge_period_end": LINE["charge_period_start"]}],
         "charge_period_far": [
             {"charge_period_start": "2025-09-30 23:59:59"},
             {"charge_period_start": LINE["billing_period_end"]},
@@ -179,6 +180,7 @@ WARNINGS = {
     "commitment_incomplete",
     "quantity_without_unit",
     "tax_with_sku",
+    "charge_period_empty",
     "charge_period_far",
     "row_key_repeated",
     "charge_date_far",

@@ -33,7 +33,8 @@ SELECT
     month_start + INTERVAL 1 MONTH AS billing_period_end,
     charge_category,
     -- an adjustment of usage whose month was invoiced before
-    CASE WHEN charge_category = 'Adjustment' AND usage_end_time <= month_start THEN 'Correction' END AS charge_class,
+    CASE WHEN charge_category = 'Adjustment' AND usage_end_time <= month_start AND usage_start_time < month_start
+        THEN 'Correction' END AS charge_class,
     sku_description AS charge_description,
     CASE WHEN charge_category = 'Usage' THEN 'Usage-Based' ELSE 'One-Time' END AS charge_frequency,
     usage_start_time AS charge_period_start,
