@@ -38,6 +38,32 @@ def test_a_day_that_cannot_be_read_is_named_until_it_is_written_again(lake):
     assert not any("rejected" in one for one in stages.overdue("gcp_billing"))
 
 
+TEXT = json.dumps(ROW)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (TEXT[:-40], "not_json"),
+        (TEXT[:-1] + r', "zone": "\ud800"}', "not_json"),
+        (TEXT[:-1] + r', "labels": [{"key": "a", "value": "\ud83d"}]}', "not_json"),
+        (TEXT[:-1] + ', "cost": 1}', "repeated_key"),
+        (TEXT[:-1] + ', "x": ' + "[" * 300 + "]" * 300 + "}", "too_deep"),
+    ],
+)
+def test_a_line_that_cannot_be_read_holds_back_no_other_day(lake, line, reason):
+    """Where no reader can tell what a line says, its day is rejected, and told which line it is."""
+    land(lake, gzip.compress(f"{TEXT}\n\n{TEXT}\n{line}\n".encode()))
+    other = FOLDER.replace("-20", "-19")
+    lake.land(f"{other}/part.json.gz", gzip.compress(TEXT.encode()), AT)
+    lake.land(f"{other}/_SUCCESS.json", b"{}", AT)
+
+    (why,) = stages.ingest("gcp_billing", "first")["refused"]
+
+    assert f"({reason}: {FOLDER}/part.json.gz: row 3)" in why and "land it mended" in why
+    assert [one[1:] for one in states(lake)] == [("loaded", None), ("rejected", reason)]
+
+
 def test_a_day_that_cannot_be_read_and_is_taken_away_is_named_no_more(lake):
     land(lake, b"no gzip")
     assert stages.ingest("gcp_billing", "first")["refused"]

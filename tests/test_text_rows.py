@@ -1,5 +1,7 @@
 """Rows of a bill's CSV: the contract's bound on a row is the true one, wherever in the object the row lies."""
 
+import re
+
 import pytest
 
 from etl.billing import text_rows
@@ -52,14 +54,37 @@ def test_a_row_beyond_it_refuses_the_object(tmp_path, before, more):
     with pytest.raises(Refused) as refused:
         lengths(tmp_path, SHORT * before + long + SHORT)
     assert refused.value.reason == "line_too_long"
+    told = re.fullmatch(r"(row|beyond row) (\d+)(, or .*)?", refused.value.detail)
+    assert int(told[2]) == before + 1 if told[1] == "row" else int(told[2]) <= before
 
 
 def test_a_bound_below_a_block_holds_too(tmp_path):
     reader = BillingReader(format="csv", max_line_bytes=100)
     assert lengths(tmp_path, SHORT * 100 + b"x" * 98 + b",b\n", reader)[-1] == 98
 
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as refused:
         lengths(tmp_path, SHORT * 100 + b"x" * 99 + b",b\n", reader)
+    assert refused.value.detail == "row 101"
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (b"a,b,c\n", "object_not_csv"),
+        (b"a\n", "object_not_csv"),
+        (b"a,\xff\n", "object_not_utf8"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1, 20_000])
+def test_a_row_that_cannot_be_read_is_told_by_the_number_that_it_would_have(
+    tmp_path, broken, reason, before
+):
+    body = SHORT * before + b"\n" + b'"a\n",b\n' + broken + SHORT
+
+    with pytest.raises(Refused) as refused:
+        lengths(tmp_path, body)
+
+    assert (refused.value.reason, refused.value.detail) == (reason, f"row {before + 2}")
 
 
 def test_the_bound_that_contracts_have_by_default_is_the_true_one(tmp_path, monkeypatch):

@@ -127,7 +127,8 @@ def _told(one: Delivery) -> str:
     mended = f"; where the {what} was mended, ask for its month by name: {again}"
     return (
         f"{one.stream} {one.billing_period}: {one.delivery_id} was rejected ({one.reason}: {detail}), and nothing has "
-        f"come after it: let the provider write it again, or remove it from landing{'' if again in detail else mended}"
+        f"come after it: let the provider write it again, land it mended, or remove it from landing"
+        f"{'' if again in detail else mended}"
     )
 
 

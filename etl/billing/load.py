@@ -169,8 +169,8 @@ def _map(
     except duckdb.OperationalError:
         raise  # memory or disk, not the rows
     except duckdb.Error as error:  # its message may quote a row: it goes no further
-        if name := mapping.unreadable(engine, rows):
-            raise Refused("type_not_readable", f"column {name}") from None
+        if refused := mapping.unreadable(engine, contract, rows):
+            raise refused from None
         raise ContractError(
             f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql "
             f"raised {type(error).__name__} on a row of {key}: it must give NULL or a row_problem for "

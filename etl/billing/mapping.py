@@ -18,6 +18,7 @@ from etl import sql
 from etl.billing import text_rows, typed
 from etl.billing.aliases import Columns, quoted
 from etl.billing.contract import BillingContract
+from etl.billing.delivery import Refused
 from etl.billing.tables import CHARGE
 from etl.billing.text_rows import ROW
 from etl.billing.typed import CONTROLLED, Bound
@@ -110,9 +111,16 @@ def map_rows(engine: duckdb.DuckDBPyConnection, prepared: Prepared, rows: pa.Tab
     return made if in_order else made.sort_by(ROW)
 
 
-def unreadable(engine: duckdb.DuckDBPyConnection, rows: pa.Table) -> str | None:
-    """A delivered column that the engine itself cannot read, as of a type that it has not, or a map with a key twice;
-    None where it can, and what raised was the contract's SQL."""
+def unreadable(
+    engine: duckdb.DuckDBPyConnection, contract: BillingContract, rows: pa.Table
+) -> Refused | None:
+    """Why the engine itself cannot read rows: a line is no JSON, or a column is of a type that it has not, or a map
+    with a key twice. None where it can, and what raised was the contract's SQL."""
+    if contract.reader.format == "json_lines":
+        engine.register("delivered", rows)
+        broken = f"SELECT min({ROW}) AS first FROM delivered WHERE NOT json_valid(line)"
+        first = sql.rows(engine, broken)[0]["first"]
+        return Refused("not_json", f"row {first}") if first else None
     for name in rows.column_names:
         try:
             engine.register("delivered", rows.select([name]))
@@ -120,7 +128,7 @@ def unreadable(engine: duckdb.DuckDBPyConnection, rows: pa.Table) -> str | None:
         except duckdb.OperationalError:
             raise  # memory or disk, not the rows
         except duckdb.Error:
-            return name
+            return Refused("type_not_readable", f"column {name}")
     return None
 
 

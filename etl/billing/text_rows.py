@@ -6,6 +6,7 @@ that cannot be read whole raises Refused: a bill with a hole is never loaded.
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -157,6 +158,7 @@ def _csv(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[
     )
     names = told_apart(_csv_header(path))
     read = arrow_csv.ReadOptions(block_size=block_bytes, use_threads=False)
+    done = 0  # rows
     if any(name.endswith(TWIN) for name in names):
         read.column_names, read.skip_rows = names, 1
     try:
@@ -166,17 +168,26 @@ def _csv(path: Path, reader: BillingReader, columns: Sequence[str]) -> Iterator[
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
             convert_options=convert,
         ) as batches:
-            for number, batch in enumerate(batches):
-                _refuse_long_rows(batch, reader)
-                yield batch if number else _without_second_bom(batch)
+            for batch in batches:
+                _refuse_long_rows(batch, reader, done)
+                yield batch if done else _without_second_bom(batch)
+                done += batch.num_rows
     except pa.ArrowInvalid as error:
         if "straddling" in str(error):
-            raise Refused("line_too_long", "or a quote is not closed") from error
-        utf8 = "UTF8" in str(error) or "UTF-8" in str(error)
-        raise Refused("object_not_utf8" if utf8 else "object_not_csv") from error
+            detail = f"beyond row {done}, or a quote is not closed"
+            raise Refused("line_too_long", detail) from error
+        raise _broken(str(error)) from error
 
 
-def _refuse_long_rows(batch: pa.RecordBatch, reader: BillingReader) -> None:
+def _broken(said: str) -> Refused:
+    """What Arrow says counts rows with the header; it may quote the row: no more of it is told."""
+    utf8 = "UTF8" in said or "UTF-8" in said
+    row = re.search(r"Row #(\d+): ", said)
+    detail = f"row {int(row[1]) - 1}" if row else None
+    return Refused("object_not_utf8" if utf8 else "object_not_csv", detail)
+
+
+def _refuse_long_rows(batch: pa.RecordBatch, reader: BillingReader, done: int) -> None:
     """By their values and what divides them; where the longest values together are short enough, no row is
     looked at."""
     lengths = [pc.binary_length(column) for column in batch.columns]
@@ -186,7 +197,8 @@ def _refuse_long_rows(batch: pa.RecordBatch, reader: BillingReader) -> None:
     for one in lengths:
         row = pc.add(row, pc.fill_null(one, 0))
     if pc.max(row).as_py() > reader.max_line_bytes:
-        raise Refused("line_too_long")
+        first = pc.index(pc.greater(row, reader.max_line_bytes), True).as_py()
+        raise Refused("line_too_long", f"row {done + first + 1}")
 
 
 def _without_second_bom(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -206,9 +218,9 @@ def _without_second_bom(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def _json_lines(path: Path, reader: BillingReader) -> Iterator[pa.Table]:
     for table in readers.records(path, _lines(reader)):
-        reasons = table["reader_reason"].drop_null()
-        if len(reasons):
-            raise Refused(reasons[0].as_py())
+        refused = table.filter(pc.is_valid(table["reader_reason"])).slice(0, 1).to_pylist()
+        if refused:
+            raise Refused(refused[0]["reader_reason"], f"row {refused[0]['record']}")
         yield pa.table({"line": table["line"], ROW: pc.cast(table["record"], pa.int64())})
 
 
