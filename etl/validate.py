@@ -1,7 +1,8 @@
 """expectations/ against staged tables: every rule holds, or nothing is published.
 
 Each rule of a suite is SQL: `bad_rows` is a predicate of `staged`, `count` a scalar. The engine counts over
-the whole partition, Great Expectations judges the counts, and the predicate itself finds the failing rows.
+the whole partition, Great Expectations judges the counts, and the predicate itself finds the failing rows;
+beside a `count`, `found` may be a query of one text each that says what was found.
 """
 
 import hashlib
@@ -160,7 +161,7 @@ def _violations(engine: duckdb.DuckDBPyConnection, suite: dict) -> dict[str, int
 def _message(
     engine: duckdb.DuckDBPyConnection, subject: Subject, suite: dict, failed: list[dict], docs: str
 ) -> str:
-    """A line a rule: which, how many rows, where they came from; never a value."""
+    """A line a rule: which, how many rows, where they came from; of values no more than `found` tells."""
     rules = {_rule(one): one["meta"] for one in suite["expectations"]}
     lines = [
         f"  {one['rule']} ({rules[one['rule']]['says']}): {many(one['violations'], 'violation')}"
@@ -173,6 +174,9 @@ def _message(
 
 
 def _lineage(engine: duckdb.DuckDBPyConnection, subject: Subject, meta: dict) -> str:
+    if "found" in meta:
+        texts = engine.execute(f"{meta['found']} LIMIT {SHOWN_ROWS}").fetchall()
+        return "".join(f"\n    {shown.value(text)}" for (text,) in texts)
     columns = subject.table.sql_columns
     place = next((pair for pair in PLACES if set(pair) <= columns.keys()), None)
     if "bad_rows" not in meta or place is None:

@@ -12,7 +12,7 @@ from etl import cli, validate
 from etl.billing import stages
 from etl.errors import SourceError
 from etl.settings import ROOT
-from tests.bills import bill, land, line
+from tests.bills import FOLDER, bill, land, line
 
 FIRST, SECOND, THIRD, FOURTH = (datetime(2026, 10, day, 6) for day in (20, 21, 22, 23))
 ROW = {
@@ -277,6 +277,30 @@ def test_a_month_that_breaks_an_expectation_holds_back_no_other(lake, tmp_path, 
         file.write_text(json.dumps(suite | {"expectations": rules}))
     assert not stages.ingest("aws_focus", "second")["refused"]
     assert billed(lake) == {"0123": Decimal("102.5")}
+
+
+def test_two_currencies_of_an_account_are_told_with_their_lines(lake):
+    """FOCUS: what is billed is in the currency of the invoice. So one of them is mostly a line gone wrong."""
+    other = line(BillingAccountId="77", BillingCurrency="CHF")
+    lines = (line(), other, line(BillingCurrency="EUR"), line(BillingCurrency="eur"), line())
+    land(lake, "one.csv", bill(*lines), FIRST)
+
+    (why,) = stages.ingest("aws_focus", "first")["refused"]
+
+    of = f"of {FOLDER}/one.csv"
+    assert [one.strip() for one in why.splitlines() if "account 0123" in one] == [
+        f"account 0123 in EUR: 1 line, row 3 {of}",
+        f"account 0123 in USD: 2 lines, the first row 1 {of}",
+        f"account 0123 in eur: 1 line, row 4 {of}",
+    ]
+    assert "currency_malformed" in why and f"first at {FOLDER}/one.csv:4" in why
+    assert "account 77" not in why and "land them mended" in why
+
+    # where they come in two deliveries that add rows, only the days of the month tell
+    land_table(lake, "standard", "2026-10-20", ROW, ROW)
+    land_table(lake, "standard", "2026-10-21", ROW | {"currency": "EUR"})
+    (why,) = stages.ingest("gcp_billing", "second")["refused"]
+    assert "account 01-B in EUR: 1 line" in why and "account 01-B in USD: 2 lines" in why
 
 
 def test_two_tables_of_one_account_as_csv_are_not_added(lake):

@@ -24,7 +24,7 @@ from etl.work import Work
 
 UNFIT = (
     "where the lines are right, mend the rule in expectations/ or the mapping, and the next run reads them again; "
-    f"else ask the provider for a new delivery; {overlap.UNTIL_THEN}"
+    f"else let the provider write them again, or land them mended; {overlap.UNTIL_THEN}"
 )
 
 
@@ -152,17 +152,23 @@ def _judge(
     work: Work[BillingContract], contract: BillingContract, tables: Changes
 ) -> tuple[dict[str, str], dict[str, Refused]]:
     """Where the results of each partition lie, and the months that break an expectation."""
-    results, unfit = {}, {}
+    results: dict[str, str] = {}
+    unfit: dict[str, list[str]] = {}
     for table, name, entry in _judged(tables):
+        if table is CHARGE_DAILY and _period(name) in unfit:
+            continue  # its charges say which lines it is
         subject = validation.charges(table, contract, name, entry)
         try:
             with work.scratch() as folder:
                 entry["validation"] = validation.validate(work.settings, work.lake, subject, folder)
         except QualityError as problem:
-            unfit[_period(name)] = Refused("not_valid", f"{problem}\n{UNFIT}", COMPLETE)
+            unfit.setdefault(_period(name), []).append(str(problem))
         else:
             results[f"{table.name}/{name}"] = work.lake.location.url(entry["validation"])
-    return results, unfit
+    return results, {
+        period: Refused("not_valid", "\n".join([*told, UNFIT]), COMPLETE)
+        for period, told in unfit.items()
+    }
 
 
 def _judged(tables: Changes) -> Iterator[tuple[Table, str, Entry]]:
