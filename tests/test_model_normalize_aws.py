@@ -281,3 +281,19 @@ def test_a_discount_counts_once_in_net_costs_or_as_its_own_line(kind):
         assert sum(row["list_cost"] for row in rows) == Decimal("1.6")
         is_netted = given is lines
         assert ("netted:billed_cost" in rows[1]["x_changes"]) is is_netted
+
+
+@pytest.mark.parametrize(
+    ("given", "region"),
+    [
+        ({"product_region_code": "us-east-1", "product_region": "us-east-1"}, "us-east-1"),
+        ({"product_region_code": None, "product_region": "us-west-2"}, "us-west-2"),
+        ({"product_region_code": None, "product_region": "global"}, None),
+        ({"product": '{"product_name": "Amazon S3", "region": "eu-west-1"}'}, "eu-west-1"),
+        ({"product_region": "eu-west-3"}, "eu-west-3"),
+    ],
+)
+def test_the_region_of_a_line_that_has_no_region_code(given, region):
+    row = one(**given)
+
+    assert (row["region_id"], row["region_name"]) == (region, region)
