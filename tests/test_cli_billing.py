@@ -76,6 +76,7 @@ def test_what_moved_between_two_releases(run):
     assert out.splitlines() == [
         "2026-10-02 0123 0456 Amazon EC2: 2.5 -> 3 USD (+0.5), 0 lines added, 1 removed, 0 changed, "
         "effective -1.25, list -2, contracted -1.25",
+        "  Amazon EC2: +0.5 USD, effective -1.25, list -2, contracted -1.25",
         "together +0.5 USD",
     ]
     assert run("diff", "aws", "2026-10", "--from", "2")[1] == "aws 2026-10: nothing moved\n"
@@ -252,8 +253,40 @@ def test_a_bill_without_keys_whose_lines_cost_something_else(lake, capsys):
 
     cli.main(["billing", "diff", "aws", "2026-10", "--from", "1"])
 
-    (first, _) = capsys.readouterr().out.splitlines()
+    (first, *_) = capsys.readouterr().out.splitlines()
     assert first.endswith("1 -> 1,234.5 USD (+1,233.5), as many lines as before")
+
+
+def test_what_moved_is_summed_by_service_and_currency_the_largest_first(lake, capsys):
+    def line_of(day: int, service: str, cost: str, currency: str = "USD") -> dict:
+        of = {"ChargePeriodStart": f"2026-10-{day:02}", "ChargePeriodEnd": f"2026-10-{day + 1:02}"}
+        account = {"BillingAccountId": currency, "EffectiveCost": cost, "ContractedCost": cost}
+        moved = {"BilledCost": cost, "ListCost": cost, "BillingCurrency": currency}
+        return line(ServiceName=service) | of | account | moved
+
+    large = "10000000000.000000000000000001"  # two of them have more digits than Python's own 28
+    for day, cost in ((20, "0"), (21, large)):
+        lines = (
+            *(line_of(n, "S3", cost) for n in (1, 2, 3)),
+            *(line_of(n, "EC2", f"-{cost}") for n in (1, 2, 3, 4)),
+            line_of(1, "S3", "0" if day == 20 else "1", "EUR"),
+            line_of(1, "Lambda", "7"),
+        )
+        land(lake, f"{day}.csv", bill(*lines), datetime(2026, 10, day))
+        cli.main(["billing", "ingest", "aws_focus"])
+    capsys.readouterr()
+
+    cli.main(["billing", "diff", "aws", "2026-10", "--from", "1"])
+
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 8 + 3 + 2
+    assert told[8:] == [
+        "  S3: +1 EUR",
+        "  EC2: -40,000,000,000.000000000000000004 USD",
+        "  S3: +30,000,000,000.000000000000000003 USD",
+        "together +1 EUR",
+        "together -10,000,000,000.000000000000000001 USD",
+    ]
 
 
 def test_services_whose_names_begin_alike_are_told_apart(lake, capsys):

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from etl.billing.delivery import Delivery
 
 Command = Callable[[argparse.Namespace], int]
+OTHER_COSTS = ("effective", "list", "contracted")
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -84,13 +86,6 @@ def _nothing_new(stream: str, period: str | None) -> None:
             print(f"  {_delivery(stream, one)}")
 
 
-def _others(row: dict) -> str:
-    """Costs that moved otherwise than the billed one."""
-    moved = {name: row[f"{name}_difference"] for name in ("effective", "list", "contracted")}
-    other = {name: by for name, by in moved.items() if by not in (0, row["billed_difference"])}
-    return "".join(f", {name} {_moved(by)}" for name, by in other.items())
-
-
 def _deliveries(options: argparse.Namespace) -> int:
     from etl.billing import lookup
 
@@ -140,16 +135,37 @@ def _diff(options: argparse.Namespace) -> int:
             f"{_amount(row['new_billed_cost'])} {row['billing_currency']} "
             f"({_moved(row['billed_difference'])}), {_lines(row)}{_others(row)}"
         )
-    totals: dict[str, Decimal] = {}
-    with localcontext(prec=DIGITS):
-        for row in moved:
-            currency = row["billing_currency"]
-            totals[currency] = totals.get(currency, Decimal(0)) + row["billed_difference"]
-    for currency, total in sorted(totals.items()):
-        print(f"together {_moved(total)} {currency}")
+    by_service = _sums(moved, "billing_currency", "service_name")
+    for (currency, service), sums in sorted(by_service.items(), key=_largest_first):
+        print(f"  {value(service)}: {_moved(sums['billed_difference'])} {currency}{_others(sums)}")
+    for (currency,), sums in sorted(_sums(moved, "billing_currency").items()):
+        print(f"together {_moved(sums['billed_difference'])} {currency}")
     if not moved:
         print(f"{options.provider} {options.period}: nothing moved")
     return 0
+
+
+def _sums(moved: list[dict], *by: str) -> dict[tuple[str, ...], dict[str, Decimal]]:
+    """What each of the four costs moved by, over the rows that are equal in these columns."""
+    found: dict[tuple[str, ...], dict[str, Decimal]] = {}
+    with localcontext(prec=DIGITS):
+        for row in moved:
+            sums = found.setdefault(tuple(row[name] for name in by), defaultdict(Decimal))
+            for name in ("billed", *OTHER_COSTS):
+                sums[f"{name}_difference"] += row[f"{name}_difference"]
+    return found
+
+
+def _largest_first(sums: tuple[tuple[str, ...], dict[str, Decimal]]) -> tuple[str, Decimal, str]:
+    (currency, service), moved = sums
+    return currency, -moved["billed_difference"].copy_abs(), service
+
+
+def _others(row: dict) -> str:
+    """Costs that moved otherwise than the billed one."""
+    moved = {name: row[f"{name}_difference"] for name in OTHER_COSTS}
+    other = {name: by for name, by in moved.items() if by not in (0, row["billed_difference"])}
+    return "".join(f", {name} {_moved(by)}" for name, by in other.items())
 
 
 def _moved(amount: Decimal) -> str:
