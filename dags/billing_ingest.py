@@ -7,7 +7,7 @@ validate → publish**; then announces each month that was published as `provide
 * **Months**: the newest complete delivery of a month replaces it whole, also once the month is closed.
 * **Backfill**: *Trigger* with a month, not with dates, loads its newest delivery again: to the same release.
 * **If a task fails**: its message says what to do; other lanes go on. Deliveries: `usage-export billing deliveries`.
-* **Alarm**: the last task fails where a month was refused, or no complete delivery came for `alarm_after_hours`.
+* **Alarm**: the last task fails where a month was refused, a delivery stays incomplete, or none comes for long.
 """
 
 from airflow.sdk import Param, TriggerRule, dag, task, task_group

@@ -1,5 +1,6 @@
 """Whom the absence of deliveries wakes: contracts in use, and never one that is merely shipped."""
 
+import gzip
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from etl.billing import stages
 from etl.errors import SourceError
 from tests.bills import bill, land, line
+from tests.test_overlap import OF_NOVEMBER, land_export
 
 pytestmark = pytest.mark.usefixtures("quick_judge")
 
@@ -75,6 +77,41 @@ def test_deliveries_that_are_never_complete_are_missed_too(lake, monkeypatch):
     assert named() == {"aws_focus", "gcp_focus", "aws_cur2"}
     monkeypatch.setattr(stages, "_now", lambda: NOW + timedelta(days=40))
     assert named() == {"aws_focus", "gcp_focus", "aws_cur2", "aws_cur", "oci_focus"}
+
+
+def test_what_stays_incomplete_is_missed_though_later_deliveries_come(lake, monkeypatch):
+    """A day of Google's table, or the last delivery of a month, would be missing in the bill and nobody told."""
+    days = [f"billing/gcp/json/t/export_date=2026-10-0{day}" for day in (5, 6, 7)]
+    for folder in days:
+        lake.land(f"{folder}/part.json.gz", gzip.compress(b""), SETTLED)
+        if folder != days[1]:
+            lake.land(f"{folder}/_SUCCESS.json", b"{}", SETTLED)
+    land_export(lake, "2026-10", bill(line()), SETTLED, "one")
+    folder = "billing/aws/focus_export/exports/focus/metadata/billing_period=2026-10"
+    files = (
+        b'{"executionId": "last", "dataFiles": ["s3://exports-bucket/exports/focus/data/gone.csv"]}'
+    )
+    lake.land(f"{folder}/focus-Manifest.json", files, NOW - timedelta(hours=1))
+    for stream in ("gcp_billing", "aws_focus_export"):
+        stages.ingest(stream, "first")
+    assert named() == set()
+
+    # when later ones come, and it is still incomplete after the hours that the contract bears
+    land_export(lake, "2026-11", bill(line() | OF_NOVEMBER), NOW + timedelta(hours=35))
+    stages.ingest("aws_focus_export", "second")
+    monkeypatch.setattr(stages, "_now", lambda: NOW + timedelta(hours=38))
+    (day,) = [one for one in stages.overdue("gcp_billing") if "no complete delivery" not in one]
+    assert f"{days[1]}@" in day and f"(no_marker: {days[1]}/_SUCCESS.json)" in day
+    (last,) = stages.overdue("aws_focus_export")
+    assert "aws_focus_export 2026-10: last " in last and "data/gone.csv" in last
+
+    # then it is named until something newer comes
+    land_export(lake, "2026-10", bill(line()), NOW + timedelta(hours=36), "newer")
+    stages.ingest("aws_focus_export", "third")
+    assert stages.overdue("aws_focus_export") == []
+    lake.land(f"{days[1]}/_SUCCESS.json", b"{}", NOW + timedelta(hours=36))
+    stages.ingest("gcp_billing", "fourth")
+    assert stages.overdue("gcp_billing") == []
 
 
 def ingest(lake, cloud: str, at: datetime, month: str = MONTH, cost: str = "1") -> None:

@@ -1,5 +1,5 @@
 """Deliveries that wait for somebody to act: complete, and refused for what else is known of their month; or rejected,
-while nothing has come after them.
+or incomplete for long, while nothing has come after them.
 
 One that is complete is looked at on each run, and read again only where something that it was held against is another.
 """
@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from etl.billing.contract import BillingContract
 from etl.billing.delivery import (
@@ -78,6 +79,19 @@ def messages(
     return sorted(held | {_told(one) for one in rows if _is_missing(contract, one, rows)})
 
 
+def unfinished(contract: BillingContract, known: Sequence[Delivery], now: datetime) -> list[str]:
+    """What is to be done for what never became complete: those that come after it are no sign of it."""
+    hours = contract.discovery.alarm_after_hours
+    since = {one.delivery_id: one.landed_at or one.submitted_at for one in known}
+    return [
+        f"{one.stream} {one.billing_period}: {one.delivery_id} landed at {since[one.delivery_id]} UTC, and is not "
+        f"complete after {hours} hours ({one.reason}: {one.detail}): let the rest of it land, or remove it from landing"
+        for one in known
+        if one.state == SEEN and _waits(one) and not _is_followed(contract, one, known)
+        if now - since[one.delivery_id] > timedelta(hours=hours)
+    ]
+
+
 def vanished(
     contract: BillingContract,
     known: Sequence[Delivery],
@@ -101,15 +115,21 @@ def _waits(one: Delivery) -> bool:
 
 
 def _is_missing(contract: BillingContract, one: Delivery, known: Iterable[Delivery]) -> bool:
-    """Rejected for what it holds, and nothing newer of its month, or of its place where deliveries add, was judged."""
+    """Rejected for what it holds, and nothing came after it."""
     if one.state != REJECTED or _is_not_meant(one):
         return False
+    return not _is_followed(contract, one, known)
+
+
+def _is_followed(contract: BillingContract, one: Delivery, known: Iterable[Delivery]) -> bool:
+    """Whether something newer of its month, or of its place where deliveries add, was judged, or its month went over
+    to another contract."""
     if contract.discovery.kind == "append":
         others = [other for other in known if other.place == one.place]
     else:
         others = [other for other in known if other.billing_period == one.billing_period]
-    return not any(
-        age(other) > age(one)
+    return any(
+        age(other) > age(one) or other.reason == "taken_over"
         for other in others
         if other.state in (LOADED, SUPERSEDED, REJECTED) and not _is_not_meant(other)
     )

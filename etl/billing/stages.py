@@ -130,8 +130,10 @@ def overdue(stream: str) -> list[str]:
     work, contract = _begin(stream, "overdue")
     with work.scratch() as folder:
         known = delivery.ledger(work.settings, work.lake, release.latest(work.lake), stream, folder)
-    late = absence.overdue(work.landing, work.settings.contracts, contract, known, _now())
-    return [*([late] if late else []), *held.messages(contract, known)]
+    now = _now()
+    late = absence.overdue(work.landing, work.settings.contracts, contract, known, now)
+    waits = [*held.messages(contract, known), *held.unfinished(contract, known, now)]
+    return [*([late] if late else []), *waits]
 
 
 def alarm() -> None:
