@@ -61,8 +61,8 @@ def plainly(value: object) -> object:
         ),
         (
             "report/focus_sub_account",
-            ("SubAccountId", "BilledCost"),
-            [(None, 12), ("s1", 6)],
+            ("SubAccountId", "SubAccountName", "BilledCost"),
+            [(None, None, 12), ("s1", "new", 6)],
         ),
         (
             "report/focus_region",
@@ -96,6 +96,26 @@ def plainly(value: object) -> object:
 )
 def test_use_cases_of_focus(engine, model, columns, expected):
     assert asked(engine, model, *columns) == expected
+
+
+def test_what_is_unused_of_a_commitment_is_no_tax_and_no_credit_on_it(engine):
+    tax = charge("4", charge_category="Tax", **PLAN)
+    credit = charge("-6", charge_category="Credit", **PLAN)
+    engine.register("charge", charges(*LINES, tax, credit))
+
+    found = asked(engine, "report/focus_commitment", "UsedCost", "UnusedCost")
+
+    assert found == [(3, 2)]
+
+
+@pytest.mark.parametrize("report", ["service", "month"])
+def test_services_of_one_name_are_told_apart_by_who_sells_them(engine, report):
+    given = [charge(cost, provider_name=name) for cost, name in (("5", "AWS"), ("3", "Oracle"))]
+    engine.register("charge", charges(*given))
+
+    found = asked(engine, f"report/focus_{report}", "ProviderName", "EffectiveCost")
+
+    assert sorted(found) == [("AWS", 5), ("Oracle", 3)]
 
 
 def test_byte_seconds_of_a_month_are_summed(engine):

@@ -1,4 +1,5 @@
--- FOCUS use case "Determine utilization of commitment discounts": what was spent on use, and what on nothing.
+-- FOCUS use case "Determine utilization of commitment discounts": what was spent on use, and what on nothing;
+-- taxes, credits and discounts on a commitment are neither.
 --
 -- grain:   CommitmentDiscountId, BillingCurrency
 -- inputs:  focus_1_2
@@ -12,6 +13,7 @@ SELECT
     coalesce(sum(EffectiveCost) FILTER (CommitmentDiscountStatus IS DISTINCT FROM 'Used'), 0)::DECIMAL(38,18)
         AS UnusedCost
 FROM focus_1_2
-WHERE CommitmentDiscountId IS NOT NULL AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
+WHERE CommitmentDiscountId IS NOT NULL AND ChargeCategory IN ('Usage', 'Purchase')
+    AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
 GROUP BY CommitmentDiscountId, BillingCurrency
-ORDER BY UnusedCost DESC, CommitmentDiscountId
+ORDER BY UnusedCost DESC, CommitmentDiscountId, BillingCurrency

@@ -1,10 +1,12 @@
--- FOCUS use case "Quantify usage of a component across months": costs of a service, month by month.
+-- FOCUS use case "Quantify usage of a component across months": what was used of a service, and its
+-- effective cost, month by month; purchases, taxes and credits are not in it.
 --
--- grain:   ServiceName, Month, BillingCurrency
+-- grain:   ProviderName, ServiceName, Month, BillingCurrency, ConsumedUnit
 -- inputs:  focus_1_2
 -- params:  start (inclusive), end (exclusive)
 
 SELECT
+    ProviderName,
     ServiceName,
     date_trunc('month', ChargePeriodStart)::DATE AS Month,
     BillingCurrency,

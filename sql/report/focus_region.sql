@@ -13,4 +13,4 @@ SELECT
 FROM focus_1_2
 WHERE ChargePeriodStart >= $start AND ChargePeriodStart < $end
 GROUP BY ALL
-ORDER BY EffectiveCost DESC, RegionId, ServiceName
+ORDER BY EffectiveCost DESC, ProviderName, RegionId, ServiceName, BillingCurrency

@@ -1,6 +1,6 @@
 -- FOCUS use case "Analyze resource costs by SKU": what each resource cost, and for what.
 --
--- grain:   ProviderName, ResourceId, SkuId, BillingCurrency
+-- grain:   ProviderName, ResourceId, SkuId, PricingUnit, BillingCurrency
 -- inputs:  focus_1_2
 -- params:  start (inclusive), end (exclusive)
 
@@ -16,4 +16,4 @@ SELECT
 FROM focus_1_2
 WHERE ResourceId IS NOT NULL AND ChargePeriodStart >= $start AND ChargePeriodStart < $end
 GROUP BY ProviderName, ResourceId, SkuId, PricingUnit, BillingCurrency
-ORDER BY EffectiveCost DESC, ResourceId, SkuId
+ORDER BY EffectiveCost DESC, ProviderName, ResourceId, SkuId, PricingUnit, BillingCurrency

@@ -30,4 +30,4 @@ SELECT
     (listed - effective)::DECIMAL(38,18) AS Saved
 FROM cost
 WHERE listed > 0 OR effective <> 0
-ORDER BY Saved DESC, ServiceName
+ORDER BY Saved DESC, ProviderName, ServiceName, BillingCurrency

@@ -1,10 +1,11 @@
 -- FOCUS use case "Report costs by service category and service": costs of a span of days.
 --
--- grain:   ServiceCategory, ServiceName, BillingCurrency
+-- grain:   ProviderName, ServiceCategory, ServiceName, BillingCurrency
 -- inputs:  focus_1_2
 -- params:  start (inclusive), end (exclusive)
 
 SELECT
+    ProviderName,
     ServiceCategory,
     ServiceName,
     BillingCurrency,
@@ -14,4 +15,4 @@ SELECT
 FROM focus_1_2
 WHERE ChargePeriodStart >= $start AND ChargePeriodStart < $end
 GROUP BY ALL
-ORDER BY BilledCost DESC, ServiceName, BillingCurrency
+ORDER BY BilledCost DESC, ProviderName, ServiceCategory, ServiceName, BillingCurrency

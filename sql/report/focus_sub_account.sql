@@ -7,11 +7,11 @@
 SELECT
     ProviderName,
     SubAccountId,
-    max(SubAccountName) AS SubAccountName,
+    arg_max(SubAccountName, ChargePeriodStart) AS SubAccountName,  -- the last one
     BillingCurrency,
     sum(BilledCost)::DECIMAL(38,18) AS BilledCost,
     sum(EffectiveCost)::DECIMAL(38,18) AS EffectiveCost
 FROM focus_1_2
 WHERE ChargePeriodStart >= $start AND ChargePeriodStart < $end
 GROUP BY ProviderName, SubAccountId, BillingCurrency
-ORDER BY BilledCost DESC, SubAccountId
+ORDER BY BilledCost DESC, ProviderName, SubAccountId, BillingCurrency

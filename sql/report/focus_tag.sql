@@ -12,4 +12,4 @@ SELECT
 FROM focus_1_2
 WHERE ChargePeriodStart >= $start AND ChargePeriodStart < $end
 GROUP BY ALL
-ORDER BY EffectiveCost DESC, TagValue
+ORDER BY EffectiveCost DESC, TagValue, BillingCurrency
