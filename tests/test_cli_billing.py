@@ -85,7 +85,7 @@ def test_what_moved_between_two_releases(run):
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ("service 2026-10-01 2026-11-01", "Compute,Amazon EC2,USD,2.000000000000000000,3.0000"),
+        ("service 2026-10-01 2026-11-01", "AWS,Compute,Amazon EC2,USD,2.000000000000000000,3.0000"),
         ("tag 2026-10-01 2026-11-01 team", "a,USD,1.250000000000000000,1"),
     ],
 )
