@@ -73,7 +73,7 @@ REASONS = OBJECT | UNREAD | MAPPING | JUDGED | NOT_READ
 
 DELIVERY = {
     "manifest_not_readable": "rejected: The manifest is not JSON, or lacks what the contract says it holds.",
-    "dataset_version": "rejected: The data set has another version than the contract reads.",
+    "dataset_version": "rejected: The data set has another version than the contract reads (dataset_version).",
     "foreign_dataset": "rejected: The manifest is of another data set than the contract reads.",
     "foreign_bucket": "rejected: The manifest names objects of another bucket.",
     "repeated_object": "rejected: The manifest names an object twice.",
@@ -103,7 +103,7 @@ DELIVERY = {
     "taken_over": "superseded: Another contract, which takes over from this one, has loaded the month.",
     "missing_column": "rejected: A column that the contract requires is not there.",
     "repeated_column": "rejected: Two columns have the same name.",
-    "too_many_columns": "rejected: It has more columns than the contract allows.",
+    "too_many_columns": "rejected: It has more columns than the contract allows (max_columns).",
     "object_empty": "rejected: An object is empty; not even a header is there.",
     "object_not_csv": "rejected: An object is not CSV, or a row has another number of columns.",
     "object_not_parquet": "rejected: An object is not Parquet, or a page of it is damaged.",
@@ -111,7 +111,7 @@ DELIVERY = {
     "object_not_utf8": "rejected: An object is not UTF-8 text.",
     "object_not_gzip": "rejected: An object should be gzip and is not.",
     "object_truncated": "rejected: The gzip stream of an object ends early.",
-    "object_too_large": "rejected: An object is larger than the contract allows.",
+    "object_too_large": "rejected: An object is larger than the contract allows (max_object_bytes).",
     "amount_not_a_number": "rejected: A cost, price or quantity is not a number.",
     "amount_too_large": "rejected: A cost, price or quantity is too large to be exact.",
     "time_not_readable": "rejected: A time has none of the forms that bills have.",
@@ -119,6 +119,6 @@ DELIVERY = {
     "no_value": "rejected: A column that every charge has is empty in a row.",
     "repeated_key": "rejected: A JSON object in a line names a key twice.",
     "too_deep": "rejected: A line is nested more than 200 levels deep.",
-    "line_too_long": "rejected: A line or row has more bytes than the contract allows, or a quote is not closed.",
+    "line_too_long": "rejected: A line or row is longer than the contract's max_line_bytes, or a quote is not closed.",
     "not_utf8": "rejected: A line is not UTF-8 text.",
 }

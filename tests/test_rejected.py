@@ -102,3 +102,14 @@ def test_what_came_after_a_rejected_delivery_decides(stream, others, named):
 
     assert len(told) == len(named)
     assert all(name in one for name, one in zip(named, told, strict=True))
+
+
+def test_a_manifest_that_is_wrong_is_named_with_what_is_wrong_in_it(lake):
+    place = "billing/aws/focus_export/x/metadata/billing_period=2026-10/x-Manifest.json"
+    body = {"executionId": "run", "dataFiles": ["s3://b/one.gz", "s3://b/two.gz", "s3://b/two.gz"]}
+    lake.land(place, json.dumps(body).encode(), AT)
+
+    (why,) = stages.ingest("aws_focus_export", "first")["refused"]
+
+    assert f"run of {place} was rejected (repeated_object: " in why
+    assert "billing/aws/focus_export/two.gz twice)" in why

@@ -54,7 +54,7 @@ def test_a_row_beyond_it_refuses_the_object(tmp_path, before, more):
     with pytest.raises(Refused) as refused:
         lengths(tmp_path, SHORT * before + long + SHORT)
     assert refused.value.reason == "line_too_long"
-    told = re.fullmatch(r"(row|beyond row) (\d+)(, or .*)?", refused.value.detail)
+    told = re.fullmatch(r"(row|beyond row) (\d+), .*", refused.value.detail)
     assert int(told[2]) == before + 1 if told[1] == "row" else int(told[2]) <= before
 
 
@@ -64,7 +64,7 @@ def test_a_bound_below_a_block_holds_too(tmp_path):
 
     with pytest.raises(Refused) as refused:
         lengths(tmp_path, SHORT * 100 + b"x" * 99 + b",b\n", reader)
-    assert refused.value.detail == "row 101"
+    assert refused.value.detail == "row 101, max_line_bytes of the contract is 100"
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,21 @@ def test_the_bound_that_contracts_have_by_default_is_the_true_one(tmp_path, monk
     row = SHORT * 800_000 + b"x" * size + b",b\n"
 
     assert max(lengths(tmp_path, row, BillingReader(format="csv"))) == size
+
+
+@pytest.mark.parametrize(
+    ("head", "reason", "told"),
+    [
+        (b"a,b,c,d\n", "too_many_columns", "4, max_columns of the contract is 3"),
+        (b"a,b,b\n", "repeated_column", "b"),
+        (b"a,b\n" + SHORT * 4, "object_too_large", "max_object_bytes of the contract is 16"),
+    ],
+)
+def test_a_bound_that_an_object_breaks_is_told_by_its_name(tmp_path, head, reason, told):
+    reader = BillingReader(format="csv", max_columns=3, max_object_bytes=16)
+    (tmp_path / "bill.csv").write_bytes(head)
+
+    with pytest.raises(Refused) as refused:
+        text_rows.header(text_rows.plain(tmp_path / "bill.csv", reader, tmp_path / "plain"), reader)
+
+    assert (refused.value.reason, refused.value.detail) == (reason, told)

@@ -135,7 +135,8 @@ def _parts(landing: Store, contract: BillingContract, entries: list) -> tuple[Pi
     prefix = landing.location.prefix
     objects = [stated.key(name, contract.discovery, prefix) for name in names]
     if len(set(objects)) < len(names):
-        raise Refused("repeated_object", "the manifest names an object twice")
+        twice = next(one for one in objects if objects.count(one) > 1)
+        raise Refused("repeated_object", f"the manifest names {twice} twice")
     found = _pin(landing, objects)
     for entry, pinned in zip(entries, found, strict=True):
         size = stated.count(stated.get(entry, keys.bytes))

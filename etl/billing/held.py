@@ -144,10 +144,12 @@ def _told(one: Delivery) -> str:
     detail = one.detail or ""
     again = f"usage-export billing ingest {one.stream} --period {one.billing_period}"
     what = "contract, or an object that the manifest names," if one.manifest_key else "contract"
+    key = one.manifest_key or ""
+    of = f" of {key}" if key and one.place != key.lower() else ""
     mended = f"; where the {what} was mended, ask for its month by name: {again}"
     return (
-        f"{one.stream} {one.billing_period}: {one.delivery_id} was rejected ({one.reason}: {detail}), and nothing has "
-        f"come after it: let the provider write it again, land it mended, or remove it from landing"
+        f"{one.stream} {one.billing_period}: {one.delivery_id}{of} was rejected ({one.reason}: {detail}), and nothing "
+        "has come after it: let the provider write it again, land it mended, or remove it from landing"
         f"{'' if again in detail else mended}"
     )
 

@@ -49,7 +49,8 @@ def find(
                 text = f"json_extract_string(to_json({quoted(root)}), {quote(_pointer(rest))})"
                 found[".".join((root, *rest))] = text
     if len(found) > contract.reader.max_columns:
-        raise Refused("too_many_columns")
+        bound = contract.reader.max_columns
+        raise Refused("too_many_columns", f"{len(found)}, max_columns of the contract is {bound}")
     own = {
         one.name: delivered.text(contract, one, columns, types)
         for one in contract.properties

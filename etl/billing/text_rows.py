@@ -46,7 +46,9 @@ def plain(path: Path, reader: BillingReader, target: Path) -> Path:
     try:
         return readers.plain(path, _lines(reader), target)
     except readers.Unreadable as problem:
-        raise Refused(problem.reason) from problem
+        too_large = problem.reason == "object_too_large"
+        bound = f"max_object_bytes of the contract is {reader.max_object_bytes}"
+        raise Refused(problem.reason, bound if too_large else None) from problem
 
 
 def header(path: Path, reader: BillingReader) -> list[str]:
@@ -59,10 +61,11 @@ def header(path: Path, reader: BillingReader) -> list[str]:
         case "json_lines":
             return []
     if len(names) > reader.max_columns:
-        raise Refused("too_many_columns")
+        bound = f"{len(names)}, max_columns of the contract is {reader.max_columns}"
+        raise Refused("too_many_columns", bound)
     different = names if reader.format == "csv" else [name.lower() for name in names]
     if len(set(different)) < len(names):
-        raise Refused("repeated_column")
+        raise Refused("repeated_column", next(n for n in different if different.count(n) > 1))
     return told_apart(names)
 
 
@@ -198,7 +201,8 @@ def _refuse_long_rows(batch: pa.RecordBatch, reader: BillingReader, done: int) -
         row = pc.add(row, pc.fill_null(one, 0))
     if pc.max(row).as_py() > reader.max_line_bytes:
         first = pc.index(pc.greater(row, reader.max_line_bytes), True).as_py()
-        raise Refused("line_too_long", f"row {done + first + 1}")
+        bound = f"max_line_bytes of the contract is {reader.max_line_bytes}"
+        raise Refused("line_too_long", f"row {done + first + 1}, {bound}")
 
 
 def _without_second_bom(batch: pa.RecordBatch) -> pa.RecordBatch:
