@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
     statement = _command(commands, "statement", _statement, "what is known of a usage date")
     statement.add_argument("--usage-date", type=day, help="default: the newest")
+    statement.add_argument("--release", type=int, help="as it was in an older release, by number")
     form = statement.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true")
     form.add_argument("--html", type=Path, metavar="FILE", help="write it as a page with plots")
@@ -173,13 +174,13 @@ def _replay(options: argparse.Namespace) -> int:
 def _statement(options: argparse.Namespace) -> int:
     from etl import lookup, shell
 
-    usage_date = options.usage_date or lookup.newest_usage_date()
+    of = options.usage_date or lookup.newest_usage_date(options.release), options.release
     if options.json:
-        print(json.dumps(lookup.statement(usage_date), indent=2))
+        print(json.dumps(lookup.statement(*of), indent=2))
     elif options.html:
-        shell.save(options.html, lookup.statement_html(usage_date))
+        shell.save(options.html, lookup.statement_html(*of))
     else:
-        print(lookup.statement_text(usage_date))
+        print(lookup.statement_text(*of))
     return 0
 
 
@@ -219,8 +220,7 @@ def _contracts(_: argparse.Namespace) -> int:
     problems = 0
     for stream, check in lookup.contract_checks():
         try:
-            version = check(stream)
-            print(f"{stream} {version}: good")
+            print(f"{stream} {check(stream)}: good")
             for change in lookup.breaking_changes(stream):
                 print(f"  {change}")
         except ContractError as error:

@@ -205,8 +205,8 @@ def open_release(number: int | None = None) -> tuple[Release, Location]:
     return (release.current(lake) if number is None else release.load(lake, number)), lake.location
 
 
-def newest_usage_date() -> date:
-    found, lake = open_release()
+def newest_usage_date(number: int | None = None) -> date:
+    found, lake = open_release(number)
     days = [
         layout.partition_values(name)["usage_date"] for name in found.partitions(USAGE_DAILY.name)
     ]
@@ -215,11 +215,11 @@ def newest_usage_date() -> date:
     return date.fromisoformat(max(days))
 
 
-def statement(usage_date: date) -> dict:
-    """What the current release knows of a usage date."""
+def statement(usage_date: date, number: int | None = None) -> dict:
+    """What the current release, or an older one by its number, knows of a usage date."""
     env = settings.from_environment()
+    found, _ = open_release(number)
     lake = Store(env.lake)
-    found = release.current(lake)
     read = statements.narrowed(found, usage_date)
     with (
         TemporaryDirectory(prefix="usage-export-", dir=env.scratch) as folder,
@@ -229,12 +229,12 @@ def statement(usage_date: date) -> dict:
         return statements.statement(engine, found, lake, usage_date)
 
 
-def statement_text(usage_date: date) -> str:
-    return text.text(statement(usage_date))
+def statement_text(usage_date: date, number: int | None = None) -> str:
+    return text.text(statement(usage_date, number))
 
 
-def statement_html(usage_date: date) -> str:
-    return day_page.page(statement(usage_date), among_others=False)
+def statement_html(usage_date: date, number: int | None = None) -> str:
+    return day_page.page(statement(usage_date, number), among_others=False)
 
 
 def query_hint() -> str:

@@ -94,6 +94,18 @@ def test_statement_is_text_or_json_of_a_date_or_of_the_newest(run):
     assert body["streams"][0]["totals"][0]["quantity"] == "6.000000001"
 
 
+def test_the_statement_of_an_older_release_is_made_again(run):
+    day = ("--usage-date", "2026-11-18")
+    of = ("statement", *day, "--release")
+
+    assert run(*of, "3")[1] == run("statement")[1]
+    assert run(*of, "3", "--json")[1] == run("statement", "--json")[1]
+    early = json.loads(run(*of, "2", "--json")[1])
+    assert early["release"] == 2 and early["streams"][0]["totals"] == []
+    code, _, error = run(*of, "99")
+    assert code == 1 and "SourceError: there is no release 99 in s3://lake/cli" in error
+
+
 def test_replay_tells_each_step_and_lists_what_would_change(run, said, quick_judge):
     dates = ("--from", "2026-11-18", "--to", "2026-11-19")
     code, out, steps = run("replay", "app_usage", *dates, "--reason", "a second look", "--dry-run")

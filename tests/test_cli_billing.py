@@ -69,6 +69,16 @@ def test_deliveries_are_listed_with_their_outcome(run):
     assert "  columns that the contract does not name: Extra" in out
 
 
+def test_the_statement_of_an_older_release_is_made_again(run):
+    code, out, _ = run("statement", "--release", "1")
+
+    assert code == 0 and out.startswith("Bills of 2026-10, release 1\n")
+    assert out.splitlines()[-1].split() == ["together", "USD", "4.00", "2.50", "2.50", "0.00"]
+    newest = run("statement")[1]
+    assert newest == run("statement", "--period", "2026-10", "--release", "2")[1]
+    assert newest.splitlines()[-1].split() == ["together", "USD", "2.00", "3.00", "1.25", "0.50"]
+
+
 def test_what_moved_between_two_releases(run):
     code, out, _ = run("diff", "aws", "2026-10", "--from", "1", "--to", "2")
 
@@ -115,6 +125,8 @@ def test_reports_run_as_the_docs_say(said, asked, says):
         (("diff", "aws", "2026-10", "--from", "2", "--to", "1"), "--to 1 lies before --from 2"),
         (("diff", "aws", "2026-10", "--from", "77"), "there is no release 77 in s3://lake/"),
         (("diff", "aws", "2026-09", "--from", "1"), "no bill of aws 2026-09 in release 1 or 2"),
+        (("statement", "--release", "77"), "there is no release 77 in s3://lake/"),
+        (("statement", "--release", "0"), "no bill is loaded"),
         (("diff", "amazon", "2026-10", "--from", "1"), "there are aws 2026-10"),
     ],
 )

@@ -37,6 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
     told = _command(own, "statement", _statement, "a month of every provider, by service")
     told.add_argument("--period", type=cli_dates.month, help="default: the newest one with a bill")
+    told.add_argument("--release", type=int, help="as it was in an older release, by its number")
 
     diff = _command(own, "diff", _diff, "what moved in a month between two releases")
     diff.add_argument("provider")
@@ -118,7 +119,8 @@ def _delivery(stream: str, one: "Delivery") -> str:
 def _statement(options: argparse.Namespace) -> int:
     from etl.billing import lookup
 
-    print(lookup.statement(options.period or lookup.newest_period()))
+    of = options.release
+    print(lookup.statement(options.period or lookup.newest_period(of), of))
     return 0
 
 

@@ -31,10 +31,10 @@ def path(stream: str) -> str:
     return env.landing.url(contract.load(env.contracts, stream).discovery.path)
 
 
-def newest_period() -> str:
-    """The newest month with a bill; SourceError where there is none."""
+def newest_period(number: int | None = None) -> str:
+    """The newest month with a bill, of the current release or an older one; SourceError where there is none."""
     env = settings.from_environment()
-    found = release.current(Store(env.lake))
+    found = _release(Store(env.lake), number)
     periods = [
         layout.partition_values(name)["billing_period"]
         for name in found.partitions(CHARGE_DAILY.name)
@@ -46,10 +46,10 @@ def newest_period() -> str:
     return max(periods)
 
 
-def statement(billing_period: str) -> str:
-    """The bills of a month by provider and service, as text."""
+def statement(billing_period: str, number: int | None = None) -> str:
+    """The bills of a month by provider and service, as text; of the current release or an older one."""
     env = settings.from_environment()
-    found = release.current(Store(env.lake))
+    found = _release(Store(env.lake), number)
     with catalog.open_release(found, env.lake) as engine:
         rows = sql.rows(engine, sql.model("report/bill_month"), {"period": billing_period})
     return bill_text.text(billing_period, found.number, rows)
@@ -64,7 +64,7 @@ def diff(provider: str, billing_period: str, first: int, last: int | None) -> li
     env = settings.from_environment()
     lake = Store(env.lake)
     old = release.load(lake, first)
-    new = release.current(lake) if last is None else release.load(lake, last)
+    new = _release(lake, last)
     held = [_charges(one, provider, billing_period) for one in (old, new)]
     if not any(held):
         raise SourceError(_no_bill(provider, billing_period, old, new))
@@ -81,6 +81,10 @@ def diff(provider: str, billing_period: str, first: int, last: int | None) -> li
             cause="",
         )
         return sql.rows(engine, "FROM moved ORDER BY ALL")
+
+
+def _release(lake: Store, number: int | None) -> Release:
+    return release.current(lake) if number is None else release.load(lake, number)
 
 
 def _charges(found: Release, provider: str, billing_period: str) -> list[release.Entry]:
