@@ -29,7 +29,7 @@ def main(target: str, *files: str) -> None:
     lineage = dict.fromkeys(LINEAGE - {text_rows.ROW}, "''")
     with sql.connect(from_environment()) as engine:
         engine.execute("SET preserve_insertion_order = false")
-        query = mapping.prepare(engine, given, columns, rows, lineage).query
+        query = mapping.prepare(engine, given, columns, rows, lineage).charges.query
         engine.unregister("delivered")
         engine.execute(
             f"CREATE TEMP VIEW delivered AS SELECT *, 0 AS {text_rows.ROW} "

@@ -100,6 +100,29 @@ def give(
             connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {empty(like[name])}")
 
 
+class Planned:
+    """A query over rows bound by a name: planned with the first rows, and run over others of the same columns.
+    To plan a wide one takes as long as to run it over ten thousand rows."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+        self.query = query
+        self._connection, self._name = connection, name
+        self._rows: pa.Table | None = None
+
+    def over(self, rows: pa.Table) -> duckdb.DuckDBPyConnection:
+        known, self._rows = self._rows, rows
+        # of other columns: the engine would read their memory as that of those it knows
+        if known is None or not rows.schema.equals(known.schema):
+            self._connection.register(self._name, self)
+            self._connection.execute(f"PREPARE {self._name} AS {self.query}")
+        return self._connection.execute(f"EXECUTE {self._name}")
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Asked for by each run (arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html)."""
+        assert self._rows is not None
+        return self._rows.__arrow_c_stream__(requested_schema)
+
+
 def empty(columns: Mapping[str, str]) -> str:
     """A SELECT with these columns and no row."""
     typed = ", ".join(f"NULL::{kind} AS {name}" for name, kind in columns.items())
@@ -133,7 +156,10 @@ def view(connection: duckdb.DuckDBPyConnection, name: str, model_name: str) -> N
 
 def rows(connection: duckdb.DuckDBPyConnection, query: str, params: Any = None) -> list[dict]:
     """A small result as dictionaries."""
-    cursor = connection.execute(query, params)
+    return dicts(connection.execute(query, params))
+
+
+def dicts(cursor: duckdb.DuckDBPyConnection) -> list[dict]:
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

@@ -170,7 +170,7 @@ def billed(data: bytes) -> None:
 
 def _charged(promise: BillingContract, columns: aliases.Columns, table: pa.Table) -> None:
     prepared = charge_map.prepare(engine(promise.stream), promise, columns, table, {})
-    made = charge_map.map_rows(engine(promise.stream), prepared, table)
+    made = charge_map.map_rows(prepared, table)
     assert made["x_row"] == table["x_row"], "each row once, in their order"
     problems = made["row_problem"].drop_null().to_pylist()
     for problem in {problem.partition(":")[0] for problem in problems}:

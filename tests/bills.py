@@ -67,7 +67,7 @@ def mapped(stream: str, *lines: dict[str, str | None]) -> list[dict]:
     engine = plain_engine()
     columns = aliases.resolve(contract, names)
     prepared = mapping.prepare(engine, contract, columns, numbered, {})
-    engine.register("charge_row", mapping.map_rows(engine, prepared, numbered))
+    engine.register("charge_row", mapping.map_rows(prepared, numbered))
     found = sql.rows(engine, "FROM charge_row ORDER BY x_row")
     engine.execute("DROP VIEW raw; DROP VIEW given")
     engine.unregister("charge_row")

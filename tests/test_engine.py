@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from etl import sql
@@ -61,3 +62,20 @@ def test_one_that_ran_out_of_memory_is_not_lent(settings):
         connection.execute(LARGE)
 
     assert [len(some) for some in sql._idle.values()] == [0]
+
+
+def test_a_planned_query_runs_over_the_rows_that_it_is_given(settings):
+    with sql.connect(settings) as connection:
+        doubled = sql.Planned(connection, "given", "SELECT a || a AS a FROM given ORDER BY b")
+        other = sql.Planned(connection, "other", "SELECT count(*) AS n FROM other")
+        for words in (["x"], ["y", None, "z"], [], ["x"]):
+            numbers = pa.array(range(len(words)), pa.int64())
+            rows = pa.table({"a": pa.array(words, pa.string()), "b": numbers})
+            found = [row["a"] for row in sql.dicts(doubled.over(rows))]
+            assert found == [word and word * 2 for word in words]
+            assert sql.dicts(other.over(rows)) == [{"n": len(words)}]
+
+        # also of other columns, whose memory is not that of those it knows
+        strange = pa.table({"b": pa.array(["2", "1"]), "c": [1, 2], "a": pa.array([b"y", b"z"])})
+        assert [row["a"] for row in sql.dicts(doubled.over(strange))] == [b"zz", b"yy"]
+        assert sql.dicts(doubled.over(rows)) == [{"a": "xx"}]

@@ -16,7 +16,8 @@ JOINED = "coalesce(one, '-') || coalesce(other, '-')"
 def test_each_row_has_the_value_of_its_own_text(rows):
     column = pa.chunked_array([TEXTS[:1], TEXTS[1:]], pa.string()).slice(0, rows)
 
-    first, second = repeated.read(plain_engine(), "upper(text)", [column, column.slice(0, 1)])
+    upper = repeated.planned(plain_engine(), "upper(text)", 1)
+    first, second = repeated.read(upper, [column, column.slice(0, 1)])
 
     assert first == pc.utf8_upper(column).combine_chunks()
     assert second.to_pylist() == ["B"][:rows]
@@ -31,7 +32,8 @@ def test_each_row_has_the_value_of_its_own_texts(monkeypatch, codes, rows):
         pa.schema([("other", pa.string()), ("one", pa.string())]),
     )
 
-    found = repeated.read_rows(plain_engine(), JOINED, ["one", "other"], table)
+    joined = repeated.planned(plain_engine(), JOINED, 1)
+    found = repeated.read_rows(joined, ["one", "other"], table)
 
     pairs = zip(TEXTS[:rows], OTHER[:rows], strict=True)
     assert found.to_pylist() == [

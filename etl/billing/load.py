@@ -161,10 +161,9 @@ def _map(
         ):  # lines differ in names
             known = _lineage(contract, found, key)
             prepared[engine] = mapping.prepare(engine, contract, columns, rows, known)
-        made = mapping.map_rows(engine, prepared[engine], rows)
+        made = mapping.map_rows(prepared[engine], rows)
         _refuse_other_rows(contract, key, rows.num_rows, made)
-        engine.register("charge_row", made)
-        sums = sql.rows(engine, sql.model("charge/charge_source"))
+        sums = sql.dicts(prepared[engine].sums.over(made))
         return Mapped(_charged(made), sums, _problems(made), prepared[engine].bound.unknown)
     except duckdb.OperationalError:
         raise  # memory or disk, not the rows

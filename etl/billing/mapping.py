@@ -43,10 +43,11 @@ NEEDED = [c.name for c in CHARGE.columns if not c.nullable and c.name not in LIN
 
 @dataclass(frozen=True)
 class Prepared:
-    """What map_rows asks of rows, and how they are read."""
+    """What is asked of rows of the same columns, and how they are read."""
 
-    query: str
     bound: Bound
+    charges: sql.Planned  # over `delivered`
+    sums: sql.Planned  # over `charge_row`, what map_rows made
 
 
 def prepare(
@@ -84,7 +85,8 @@ def prepare(
         f"x_row.number AS {ROW}, {_problem(mapped)} AS row_problem, {_mirror(mapped)} AS is_mirror, "
         f"{', '.join(f'x_row.{name}' for name in CONTROLLED)}, {chosen} FROM ({query}) mapped)"
     )
-    return Prepared(wanted, bound)
+    sums = sql.Planned(engine, "charge_row", sql.model("charge/charge_source"))
+    return Prepared(bound, sql.Planned(engine, "delivered", wanted), sums)
 
 
 def with_currency(contract: BillingContract, columns: Columns, path: Path) -> Columns:
@@ -96,11 +98,11 @@ def with_currency(contract: BillingContract, columns: Columns, path: Path) -> Co
     return replace(columns, currency=text_rows.only_value(path, contract.reader, names[0]))
 
 
-def map_rows(engine: duckdb.DuckDBPyConnection, prepared: Prepared, rows: pa.Table) -> pa.Table:
+def map_rows(prepared: Prepared, rows: pa.Table) -> pa.Table:
     """What became of rows as text_rows gives them, in their order."""
-    typed.give(engine, prepared.bound, rows)
-    made = engine.execute(prepared.query).to_arrow_table(sql.BATCH_ROWS)
-    others = typed.others(engine, prepared.bound, rows)
+    ready = typed.ready(prepared.bound, rows)
+    made = prepared.charges.over(ready).to_arrow_table(sql.BATCH_ROWS)
+    others = typed.others(prepared.bound, rows)
     if others is not None:
         place = made.column_names.index(typed.OTHERS)
         same = made[ROW] == rows[ROW]

@@ -38,10 +38,10 @@ CONTROLLED = (
 
 @dataclass(frozen=True)
 class Bound:
-    """What give() reads beside the engine's pass, and the names that rows have and the contract has not."""
+    """What is read beside the engine's pass, and the names that rows have and the contract has not."""
 
-    repeated: Mapping[tuple[str, str], list[tuple[str, str]]]  # SQL and type -> property, column
-    others: str
+    repeated: Sequence[tuple[sql.Planned, list[tuple[str, str]]]]  # value -> property, column
+    others: sql.Planned
     other_columns: tuple[str, ...]  # empty: the pass itself reads them
     unknown: frozenset[str]
 
@@ -49,15 +49,21 @@ class Bound:
 def bind(
     engine: duckdb.DuckDBPyConnection, contract: BillingContract, columns: Columns, rows: pa.Table
 ) -> Bound:
-    """Make `given` and `raw` over `delivered`, under which give() brings other rows of the same columns."""
+    """Make `given` and `raw` over `delivered`, which are rows as ready() gives them."""
     engine.register("delivered", rows)
     types = {
         row["column_name"]: row["column_type"] for row in sql.rows(engine, "DESCRIBE delivered")
     }
     found = other_columns.find(engine, contract, columns, rows, types)
     often = _repeated(contract, columns, rows.schema, types)
-    bound = Bound(often, found.map, _other_columns(contract, columns, rows.schema), found.unknown)
-    give(engine, bound, rows)
+    planned = [
+        (repeated.planned(engine, value, number), pairs)
+        for number, ((value, _), pairs) in enumerate(often.items(), 1)
+    ]
+    others = repeated.planned(engine, found.map, 0)
+    apart = _other_columns(contract, columns, rows.schema)
+    bound = Bound(planned, others, apart, found.unknown)
+    engine.register("delivered", ready(bound, rows))
     visible = [one for one in contract.properties if _is_visible(one)]
     texts = {one.name: text(contract, one, columns, types) for one in visible}
     chosen = [f"{value} AS {quoted(name)}" for name, value in texts.items()]
@@ -71,22 +77,22 @@ def bind(
     return bound
 
 
-def give(engine: duckdb.DuckDBPyConnection, bound: Bound, rows: pa.Table) -> None:
-    """Bind rows as text_rows gives them as `delivered`, with what repeats in them read."""
+def ready(bound: Bound, rows: pa.Table) -> pa.Table:
+    """Rows as text_rows gives them, with what repeats in them read."""
     read: dict[str, pa.Array] = {}
-    for (value, _), pairs in bound.repeated.items():
-        columns = repeated.read(engine, value, [rows[name] for _, name in pairs])
+    for value, pairs in bound.repeated:
+        columns = repeated.read(value, [rows[name] for _, name in pairs])
         read |= dict(zip([name for name, _ in pairs], columns, strict=True))
     for name, column in read.items():
         rows = rows.append_column(_typed(name), column)
-    engine.register("delivered", rows)
+    return rows
 
 
-def others(engine: duckdb.DuckDBPyConnection, bound: Bound, rows: pa.Table) -> pa.Array | None:
+def others(bound: Bound, rows: pa.Table) -> pa.Array | None:
     """x_other_columns of rows, where `raw` does not hold them: a map takes long through the engine."""
     if not bound.other_columns:
         return None
-    return repeated.read_rows(engine, bound.others, bound.other_columns, rows)
+    return repeated.read_rows(bound.others, bound.other_columns, rows)
 
 
 def _repeated(

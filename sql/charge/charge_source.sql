@@ -12,8 +12,8 @@ SELECT
     sum(control_cost) AS cost,
     sum(amount_rest(control_cost_text)) AS rest,
     -- credits are rounded line by line, as the charge keeps them
-    sum(amount_sum(list_filter(
+    sum(CASE WHEN control_credits IS NOT NULL THEN amount_sum(list_filter(
         json_extract_string(control_credits, '$[*].amount'), lambda one: one IS NOT NULL
-    ))) AS credits
+    )) END) AS credits
 FROM charge_row
 GROUP BY ALL
