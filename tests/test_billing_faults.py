@@ -13,7 +13,7 @@ import yaml
 from deploy.embedded.environment import ROOT
 from etl import sweep
 from etl.billing import stages
-from etl.errors import ObjectChanged, StaleInput
+from etl.errors import ContractError, ObjectChanged, StaleInput
 from etl.settings import Location
 from etl.store import Store
 from tests.bills import bill, land, line
@@ -209,6 +209,21 @@ def test_a_copy_that_brought_the_manifest_first_is_loaded_once_it_lies_still(lak
     lake.land(f"{MONTH}/a.csv", bill(line()), SECOND)
     stages.ingest("aws_focus", "first")
     assert states(lake) == {"run": ("loaded", None)}
+
+
+def test_a_copied_contract_without_a_property_that_its_mapping_reads_says_which(
+    lake, contract, tmp_path
+):
+    """Shipped contracts get properties with an upgrade, copies of them for a second account do not."""
+    contract()
+    (file,) = (tmp_path / "contracts/billing/aws_focus").glob("*.yaml")
+    body = yaml.safe_load(file.read_text())
+    table = body["schema"][0]
+    table["properties"] = [one for one in table["properties"] if one["name"] != "region_id"]
+    file.write_text(yaml.safe_dump(body))
+    land(lake, "one.csv", bill(line()), FIRST)
+    with pytest.raises(ContractError, match=r'aws_focus.*"region_id".*copied from a shipped one'):
+        stages.ingest("aws_focus", "first")
 
 
 def test_a_truncated_object_refuses_its_delivery_until_it_lands_whole(lake, contract):

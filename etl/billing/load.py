@@ -22,7 +22,7 @@ from etl.billing.delivery import LOADED, REJECTED, Delivery, Refused
 from etl.billing.loaded import Loaded
 from etl.billing.mapping import Prepared
 from etl.billing.tables import CHARGE
-from etl.errors import ContractError, ObjectChanged, OutOfBalance
+from etl.errors import ObjectChanged, OutOfBalance
 from etl.parallel import ahead, side_by_side
 from etl.privacy import quote
 from etl.settings import Settings
@@ -170,11 +170,7 @@ def _map(
     except duckdb.Error as error:  # its message may quote a row: it goes no further
         if refused := mapping.unreadable(engine, contract, rows):
             raise refused from None
-        raise ContractError(
-            f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql "
-            f"raised {type(error).__name__} on a row of {key}: it must give NULL or a row_problem for "
-            "any input, TRY() helps"
-        ) from None
+        raise mapping.raised(contract, error, key) from None
 
 
 def _refuse_other_rows(contract: BillingContract, key: str, came: int, made: pa.Table) -> None:

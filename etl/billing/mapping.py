@@ -134,6 +134,20 @@ def unreadable(
     return None
 
 
+def raised(contract: BillingContract, error: duckdb.Error, key: str) -> ContractError:
+    """What a contract's SQL raised on an object's rows, without what they hold."""
+    where = f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql"
+    if isinstance(error, duckdb.BinderException):  # of names and types: no row was read yet
+        return ContractError(
+            f"{where}: {str(error).splitlines()[0]} Where the contract was copied from a shipped one, it needs the "
+            "properties that came to that one since"
+        )
+    return ContractError(
+        f"{where} raised {type(error).__name__} on a row of {key}: it must give NULL or a row_problem for any "
+        "input, TRY() helps"
+    )
+
+
 def check(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> None:
     """ContractError where the contract's SQL does not fit its columns or those of a charge."""
     where = f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql"
