@@ -7,7 +7,7 @@
 SELECT
     ProviderName,
     SubAccountId,
-    arg_max(SubAccountName, ChargePeriodStart) AS SubAccountName,  -- the last one
+    arg_max(SubAccountName, (ChargePeriodStart, SubAccountName)) AS SubAccountName,  -- the last one
     BillingCurrency,
     sum(BilledCost)::DECIMAL(38,18) AS BilledCost,
     sum(EffectiveCost)::DECIMAL(38,18) AS EffectiveCost
