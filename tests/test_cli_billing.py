@@ -8,13 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 
 from etl import cli
 from etl.settings import ROOT
+from sample.bills import bills
 from tests.bills import FOLDER, bill, land, line
 from tests.conftest import Lake, decide
 
@@ -254,7 +255,25 @@ def test_a_month_that_is_asked_for_and_not_loaded_is_told_with_what_is_known_of_
     assert delivery in capsys.readouterr().out.splitlines(), "a delivery is waited for"
 
     cli.main([*ask, "2026-09"])
-    assert len(capsys.readouterr().out.splitlines()) == 2, "nothing is known of that month"
+    (_, known, _) = capsys.readouterr().out.splitlines()
+    assert known == "  no delivery of 2026-09 is known, there are deliveries of 2026-10"
+
+
+def test_a_bill_whose_deliveries_add_rows_is_asked_for_by_the_month_they_came_in(lake, capsys):
+    made = [one for one in bills(7, date(2026, 11, 18)) if one.key.startswith("billing/gcp/")]
+    for one in made:
+        lake.land(one.key, one.body, one.delivered_at)
+    ask = ["billing", "ingest", "gcp_billing"]
+    cli.main(ask)
+    capsys.readouterr()
+
+    cli.main([*ask, "--period", "2026-10"])
+
+    (_, known, _) = capsys.readouterr().out.splitlines()
+    assert known == (
+        "  no delivery of 2026-10 is known, there are deliveries of 2026-11: these add rows, and are of the month "
+        "in which they came in, whatever months they bill"
+    )
 
 
 def test_a_bill_without_keys_whose_lines_cost_something_else(lake, capsys):

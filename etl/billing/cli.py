@@ -29,7 +29,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     ingest = _command(own, "ingest", _ingest, "load the newest complete deliveries of a contract")
     ingest.add_argument("stream", metavar="contract")
     ingest.add_argument(
-        "--period", type=cli_dates.month, help="only this month, YYYY-MM, and load it again"
+        "--period",
+        type=cli_dates.month,
+        help="only deliveries of this month, YYYY-MM, and load them again",
     )
 
     listed = _command(own, "deliveries", _deliveries, "every delivery and what became of it")
@@ -81,10 +83,20 @@ def _nothing_new(stream: str, period: str | None) -> None:
     from etl.billing.delivery import SEEN
 
     print(f"{stream}: nothing new under {lookup.path(stream)}")
-    for one in lookup.deliveries(stream):
+    known = lookup.deliveries(stream)
+    for one in known:
         is_waited_for = one.state == SEEN and one.reason != "vanished"
         if one.billing_period == period or (period is None and is_waited_for):
             print(f"  {_delivery(stream, one)}")
+    months = sorted({one.billing_period for one in known})
+    if months and period and period not in months:
+        came_in = (
+            ": these add rows, and are of the month in which they came in, whatever months they bill"
+            if lookup.appends(stream)
+            else ""
+        )
+        there = f"there are deliveries of {', '.join(months)}"
+        print(f"  no delivery of {period} is known, {there}{came_in}")
 
 
 def _deliveries(options: argparse.Namespace) -> int:

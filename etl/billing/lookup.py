@@ -31,6 +31,11 @@ def path(stream: str) -> str:
     return env.landing.url(contract.load(env.contracts, stream).discovery.path)
 
 
+def appends(stream: str) -> bool:
+    """Whether deliveries of a contract add rows; their month is then that in which they came in."""
+    return contract.load(settings.without_store().contracts, stream).discovery.kind == "append"
+
+
 def newest_period(number: int | None = None) -> str:
     """The newest month with a bill, of the current release or an older one; SourceError where there is none."""
     env = settings.from_environment()
