@@ -32,7 +32,7 @@ def _spans(chunk: pa.Table, attempt: Callable[[pa.Table], object]) -> list[tuple
     while waiting:
         low, high = waiting.popleft()
         tried += 1
-        if not _raises(attempt, chunk.slice(low, high - low)):
+        if not raises(attempt, chunk.slice(low, high - low)):
             continue
         middle = _middle(objects, low, high)
         if middle == low or (objects[low] == objects[high - 1] and tried > ATTEMPTS):
@@ -52,7 +52,7 @@ def _middle(objects: np.ndarray, low: int, high: int) -> int:
     return middle
 
 
-def _raises(attempt: Callable[[pa.Table], object], records: pa.Table) -> bool:
+def raises(attempt: Callable[[pa.Table], object], records: pa.Table) -> bool:
     try:
         attempt(records)
     except duckdb.OperationalError:

@@ -11,7 +11,7 @@ import pytest
 from etl import cli, judge, sql
 from etl.billing import contract as billing_contract
 from etl.billing import settle, stages
-from etl.errors import OutOfBalance
+from etl.errors import ContractError, OutOfBalance
 from etl.settings import ROOT
 from tests.bills import FOLDER, bill, land, line
 from tests.conftest import SHARED_DATA, Lake, decide
@@ -155,6 +155,26 @@ def test_a_mapping_that_loses_or_doubles_a_row_publishes_nothing(lake, tmp_path,
     ):
         stages.ingest("aws_focus", "first")
     assert lake.release().number == 0
+
+
+@pytest.mark.parametrize("odd", [1, 4, 5])
+def test_a_mapping_that_raises_is_a_wrong_contract_and_says_on_which_row(
+    lake, tmp_path, monkeypatch, odd
+):
+    models = shutil.copytree(sql.SQL, tmp_path / "sql")
+    model = models / "normalize" / "focus.sql"
+    text = model.read_text()
+    assert "    invoice_id," in text
+    model.write_text(text.replace("    invoice_id,", "    invoice_id::INT::VARCHAR AS invoice_id,"))
+    monkeypatch.setattr(sql, "SQL", models)
+    lines = [line(InvoiceId="secret" if n == odd else "1") for n in range(1, 6)]
+    land(lake, "one.csv", bill(*lines), FIRST)
+
+    with pytest.raises(ContractError) as wrong:
+        stages.ingest("aws_focus", "first")
+
+    assert f"ConversionException on row {odd} of {FOLDER}/one.csv: " in str(wrong.value)
+    assert "secret" not in str(wrong.value) and wrong.value.__cause__ is None
 
 
 def test_a_charge_of_a_day_far_ahead_does_not_tell_how_far_a_delivery_reaches(lake):

@@ -4,7 +4,7 @@ The sums of the text as it was delivered are taken before mapping, so that settl
 them. A delivery with a row that cannot be read is refused whole: a bill with a hole never replaces a good one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from etl.billing.delivery import LOADED, REJECTED, Delivery, Refused
 from etl.billing.loaded import Loaded
 from etl.billing.mapping import Prepared
 from etl.billing.tables import CHARGE
-from etl.errors import ObjectChanged, OutOfBalance
+from etl.errors import ObjectChanged
 from etl.parallel import ahead, side_by_side
 from etl.privacy import quote
 from etl.settings import Settings
@@ -31,6 +31,7 @@ from etl.store import Pinned, Store
 
 SHOWN_ROWS = 5
 Objects = list[tuple[Pinned, Path]]
+Known = dict[duckdb.DuckDBPyConnection, Prepared]
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def _charges(
                 columns = mapping.with_currency(given, columns, plain)
                 unknown |= set(columns.unknown)
                 chunks = text_rows.chunks(plain, given.reader, columns.names)
-                work = partial(_map, given, columns, found, key, {})
+                mapped_rows = partial(_mapped, given, columns, found, key)
+                work = partial(_map, given, key, mapped_rows, {})
                 for mapped in side_by_side(engines, chunks, work):
                     _refuse_rows(key, mapped)
                     _write(contract, found, folder, streams, mapped.charges)
@@ -147,41 +149,38 @@ def _named(key: str) -> Iterator[None]:
 
 def _map(
     contract: BillingContract,
-    columns: Columns,
-    found: Delivery,
     key: str,
-    prepared: dict[duckdb.DuckDBPyConnection, Prepared],
+    mapped: Callable[[Known, duckdb.DuckDBPyConnection, pa.Table], Mapped],
+    prepared: Known,
     engine: duckdb.DuckDBPyConnection,
     rows: pa.Table,
 ) -> Mapped:
     """`prepared` keeps what each engine knows of this object."""
     try:
-        if (
-            engine not in prepared or contract.reader.format == "json_lines"
-        ):  # lines differ in names
-            known = _lineage(contract, found, key)
-            prepared[engine] = mapping.prepare(engine, contract, columns, rows, known)
-        made = mapping.map_rows(prepared[engine], rows)
-        _refuse_other_rows(contract, key, rows.num_rows, made)
-        sums = sql.dicts(prepared[engine].sums.over(made))
-        return Mapped(_charged(made), sums, _problems(made), prepared[engine].bound.unknown)
+        return mapped(prepared, engine, rows)
     except duckdb.OperationalError:
         raise  # memory or disk, not the rows
     except duckdb.Error as error:  # its message may quote a row: it goes no further
-        if refused := mapping.unreadable(engine, contract, rows):
-            raise refused from None
-        raise mapping.raised(contract, error, key) from None
+        failed = error
+    raise mapping.refused(engine, contract, key, failed, partial(mapped, {}, engine), rows)
 
 
-def _refuse_other_rows(contract: BillingContract, key: str, came: int, made: pa.Table) -> None:
-    """A mapping that filters or joins could lose a row, or double it, on both sides of every later sum."""
-    went, known = made.num_rows, pc.count_distinct(made[text_rows.ROW]).as_py()
-    if (went, known) != (came, came):
-        raise OutOfBalance(
-            f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql made "
-            f"{went} rows, {known} of them different, of {came} rows of {key}: each must come out once; "
-            "nothing was published"
-        )
+def _mapped(
+    contract: BillingContract,
+    columns: Columns,
+    found: Delivery,
+    key: str,
+    prepared: Known,
+    engine: duckdb.DuckDBPyConnection,
+    rows: pa.Table,
+) -> Mapped:
+    if engine not in prepared or contract.reader.format == "json_lines":  # lines differ in names
+        known = _lineage(contract, found, key)
+        prepared[engine] = mapping.prepare(engine, contract, columns, rows, known)
+    made = mapping.map_rows(prepared[engine], rows)
+    mapping.refuse_other_rows(contract, key, rows.num_rows, made)
+    sums = sql.dicts(prepared[engine].sums.over(made))
+    return Mapped(_charged(made), sums, _problems(made), prepared[engine].bound.unknown)
 
 
 def _charged(made: pa.Table) -> pa.Table:

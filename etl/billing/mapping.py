@@ -4,7 +4,7 @@ One pass of the engine, planned once for all rows of the same columns: nothing i
 row that has a value which cannot be read has a `row_problem`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from etl import sql
+from etl import raised, sql
 from etl.billing import text_rows, typed
 from etl.billing.aliases import Columns, quoted
 from etl.billing.contract import BillingContract
@@ -22,7 +22,7 @@ from etl.billing.delivery import Refused
 from etl.billing.tables import CHARGE
 from etl.billing.text_rows import ROW
 from etl.billing.typed import CONTROLLED, Bound
-from etl.errors import ContractError
+from etl.errors import ContractError, OutOfBalance
 from etl.settings import ROOT
 
 CATEGORIES = ROOT / "contracts" / "billing" / "service_category.csv"
@@ -113,7 +113,42 @@ def map_rows(prepared: Prepared, rows: pa.Table) -> pa.Table:
     return made if in_order else made.sort_by(ROW)
 
 
-def unreadable(
+def refuse_other_rows(contract: BillingContract, key: str, came: int, made: pa.Table) -> None:
+    """A mapping that filters or joins could lose a row, or double it, on both sides of every later sum."""
+    went, known = made.num_rows, pc.count_distinct(made[ROW]).as_py()
+    if (went, known) != (came, came):
+        raise OutOfBalance(
+            f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql made "
+            f"{went} rows, {known} of them different, of {came} rows of {key}: each must come out once; "
+            "nothing was published"
+        )
+
+
+def refused(
+    engine: duckdb.DuckDBPyConnection,
+    contract: BillingContract,
+    key: str,
+    error: duckdb.Error,
+    attempt: Callable[[pa.Table], object],
+    rows: pa.Table,
+) -> Refused | ContractError:
+    """Why rows of an object on which `attempt` raised are not read, without what they hold: they cannot be, or the
+    contract or its SQL is wrong."""
+    if found := _unreadable(engine, contract, rows):
+        return found
+    where = f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql"
+    if isinstance(error, duckdb.BinderException):  # of names and types: no row was read yet
+        return ContractError(
+            f"{where}: {str(error).splitlines()[0]} Where the contract was copied from a shipped one, it needs the "
+            "properties that came to that one since"
+        )
+    return ContractError(
+        f"{where} raised {type(error).__name__} on {_first(attempt, rows)} of {key}: it must give NULL or a "
+        "row_problem for any input, TRY() helps"
+    )
+
+
+def _unreadable(
     engine: duckdb.DuckDBPyConnection, contract: BillingContract, rows: pa.Table
 ) -> Refused | None:
     """Why the engine itself cannot read rows: a line is no JSON, or a column is of a type that it has not, or a map
@@ -134,18 +169,16 @@ def unreadable(
     return None
 
 
-def raised(contract: BillingContract, error: duckdb.Error, key: str) -> ContractError:
-    """What a contract's SQL raised on an object's rows, without what they hold."""
-    where = f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql"
-    if isinstance(error, duckdb.BinderException):  # of names and types: no row was read yet
-        return ContractError(
-            f"{where}: {str(error).splitlines()[0]} Where the contract was copied from a shipped one, it needs the "
-            "properties that came to that one since"
-        )
-    return ContractError(
-        f"{where} raised {type(error).__name__} on a row of {key}: it must give NULL or a row_problem for any "
-        "input, TRY() helps"
-    )
+def _first(attempt: Callable[[pa.Table], object], rows: pa.Table) -> str:
+    """The row on which `attempt` raises, in words: found by halves, for the engine names none."""
+    while rows.num_rows > 1:
+        middle = rows.num_rows // 2
+        halves = rows.slice(0, middle), rows.slice(middle)
+        found = next((half for half in halves if raised.raises(attempt, half)), None)
+        if found is None:
+            return f"rows {rows[ROW][0]} to {rows[ROW][-1]} together"
+        rows = found
+    return f"row {rows[ROW][0]}"
 
 
 def check(engine: duckdb.DuckDBPyConnection, contract: BillingContract) -> None:
