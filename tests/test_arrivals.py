@@ -265,6 +265,19 @@ def test_what_is_older_than_the_window_is_quarantined_with_its_quantity(lake):
     assert (row["reason"], Decimal(row["quantity"])) == ("too_late", Decimal(9))
 
 
+def test_a_record_that_was_quarantined_is_counted_once_it_is_delivered_right(lake):
+    lake.land(key(), lines(event("a", "much"), event("b", 1)), evening())
+    lake.run("app_usage", DAY)
+    assert totals(lake) == {"2026-11-18": 1}
+
+    lake.land(key(NEXT, offset=2), lines(event("a", 7)), evening(NEXT))
+    lake.run("app_usage", NEXT)
+
+    assert totals(lake) == {"2026-11-18": 8}
+    (row,) = lake.rows("SELECT reason FROM quarantine")
+    assert row["reason"] == "quantity_not_a_number"
+
+
 def test_an_object_that_is_replaced_takes_its_old_rows_along(lake):
     early = void("x", at="2026-11-17T10:00:00Z")  # all that counts on its date, which has no event
     lake.land(key(), lines(event("a", 7), event("b", 1), early), evening())
