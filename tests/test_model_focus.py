@@ -108,6 +108,16 @@ def test_what_is_unused_of_a_commitment_is_no_tax_and_no_credit_on_it(engine):
     assert found == [(3, 2)]
 
 
+def test_what_nobody_used_of_a_commitment_would_have_cost_nothing_at_the_list_price(engine):
+    of = {"service_name": "Storage", "list_cost": Decimal(6)}
+    unused = charge("4", commitment_discount_status="Unused", **of, **PLAN)
+    engine.register("charge", charges(*LINES, unused))
+
+    saved = asked(engine, "report/focus_saving", "ServiceName", "ListCost", "EffectiveCost")
+
+    assert saved == [("Compute", 9, 6), ("Storage", 3, 9)]
+
+
 @pytest.mark.parametrize("report", ["service", "month"])
 def test_services_of_one_name_are_told_apart_by_who_sells_them(engine, report):
     given = [charge(cost, provider_name=name) for cost, name in (("5", "AWS"), ("3", "Oracle"))]

@@ -1,8 +1,9 @@
 -- FOCUS use case "Determine the effective savings rate": list against effective cost, by service.
 --
 -- The list cost of a commitment that was bought is left out, as FOCUS asks for ("List Cost": else it counts twice, once
--- more in what the commitment covers); what of it is effective was spent on nothing, and lessens the savings. A discount
--- may be a line of its own, without a list cost (AWS: EdpDiscount, BundledDiscount and others).
+-- more in what the commitment covers), and so is that of what nobody used of it: nobody would have bought that; what
+-- of it is effective was spent on nothing, and lessens the savings. A discount may be a line of its own, without a list
+-- cost (AWS: EdpDiscount, BundledDiscount and others).
 --
 -- grain:   ProviderName, ServiceName, BillingCurrency
 -- inputs:  focus_1_2
@@ -13,7 +14,10 @@ WITH cost AS (
         ProviderName,
         ServiceName,
         BillingCurrency,
-        coalesce(sum(ListCost) FILTER (ChargeCategory = 'Usage' OR CommitmentDiscountId IS NULL), 0) AS listed,
+        coalesce(sum(ListCost) FILTER (
+            CommitmentDiscountId IS NULL
+            OR (ChargeCategory = 'Usage' AND CommitmentDiscountStatus IS DISTINCT FROM 'Unused')
+        ), 0) AS listed,
         sum(EffectiveCost) AS effective
     FROM focus_1_2
     WHERE (ChargeCategory IN ('Usage', 'Purchase') OR (ChargeCategory = 'Adjustment' AND ListCost = 0))
