@@ -5,6 +5,7 @@ them. A delivery with a row that cannot be read is refused whole: a bill with a 
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,7 @@ from etl.staged import Staged
 from etl.store import Pinned, Store
 
 SHOWN_ROWS = 5
+FETCHES_AT_ONCE = 4
 Objects = list[tuple[Pinned, Path]]
 Known = dict[duckdb.DuckDBPyConnection, Prepared]
 
@@ -77,16 +79,20 @@ def _fetch(
     done: Loaded,
 ) -> Objects:
     """Objects on scratch, in the order of their keys; a copy in the lake where the provider overwrites."""
-    objects = []
-    for number, pinned in enumerate(sorted(found.parts, key=lambda one: one.key)):
-        path = folder / f"object-{number}"
+
+    def fetch(pinned: Pinned, path: Path) -> tuple[str, str | None]:
         sha256 = landing.fetch(pinned, path)
         key = layout.kept(contract.stream, sha256) if contract.discovery.overwrites else None
         if key:
             store.create_file(key, path, sha256)
-        done.add_object(pinned, sha256, key)
-        objects.append((pinned, path))
-    return objects
+        return sha256, key
+
+    parts = sorted(found.parts, key=lambda one: one.key)
+    paths = [folder / f"object-{number}" for number in range(len(parts))]
+    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+        for pinned, (sha256, key) in zip(parts, pool.map(fetch, parts, paths), strict=True):
+            done.add_object(pinned, sha256, key)
+    return list(zip(parts, paths, strict=True))
 
 
 def _charges(
