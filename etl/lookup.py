@@ -211,7 +211,8 @@ def newest_usage_date(number: int | None = None) -> date:
         layout.partition_values(name)["usage_date"] for name in found.partitions(USAGE_DAILY.name)
     ]
     if not days:
-        raise SourceError(f"no usage date is published in {lake.url()} yet: ingest and build first")
+        where = f"{lake.url()}, release {found.number}"
+        raise SourceError(f"no usage date is published in {where}: ingest and build first")
     return date.fromisoformat(max(days))
 
 

@@ -157,6 +157,26 @@ def test_a_mapping_that_loses_or_doubles_a_row_publishes_nothing(lake, tmp_path,
     assert lake.release().number == 0
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("no_such_function(invoice_id) AS invoice_id,", "no_such_function does not exist"),
+        ("invoice_id invoice_id AS,", 'syntax error at or near "AS"'),
+        ("(SELECT max(a) FROM no_such_table) AS invoice_id,", "no_such_table does not exist"),
+    ],
+)
+def test_a_mapping_that_no_row_was_read_by_blames_none(lake, tmp_path, monkeypatch, wrong, says):
+    models = shutil.copytree(sql.SQL, tmp_path / "sql")
+    model = models / "normalize" / "focus.sql"
+    model.write_text(model.read_text().replace("    invoice_id,", f"    {wrong}"))
+    monkeypatch.setattr(sql, "SQL", models)
+    land(lake, "one.csv", bill(line()), FIRST)
+
+    with pytest.raises(ContractError, match=says) as found:
+        stages.ingest("aws_focus", "first")
+    assert "sql/normalize/focus.sql" in str(found.value) and "row" not in str(found.value)
+
+
 @pytest.mark.parametrize("odd", [1, 4, 5])
 def test_a_mapping_that_raises_is_a_wrong_contract_and_says_on_which_row(
     lake, tmp_path, monkeypatch, odd

@@ -8,7 +8,7 @@ import pytest
 from etl.billing import stages
 from etl.errors import SourceError
 from tests.bills import bill, land, line
-from tests.test_overlap import OF_NOVEMBER, land_export
+from tests.test_overlap import land_export
 
 pytestmark = pytest.mark.usefixtures("quick_judge")
 
@@ -16,6 +16,7 @@ NOW = datetime.now(UTC).replace(tzinfo=None)
 SETTLED = NOW - timedelta(hours=2)  # nobody writes at it any more
 LONG_AGO = NOW - timedelta(days=40)
 MONTH = f"{NOW:%Y-%m}"
+NEXT = f"{NOW.replace(day=1) + timedelta(days=32):%Y-%m}"
 
 
 def test_a_contract_that_was_never_used_is_silent_and_one_whose_deliveries_stay_away_is_not(
@@ -79,34 +80,34 @@ def test_deliveries_that_are_never_complete_are_missed_too(lake, monkeypatch):
     assert named() == {"aws_focus", "gcp_focus", "aws_cur2", "aws_cur", "oci_focus"}
 
 
+EXPORT = "billing/aws/focus_export/exports/focus/metadata/billing_period="
+GONE = b'{"executionId": "last", "dataFiles": ["s3://exports-bucket/exports/focus/data/gone.csv"]}'
+
+
 def test_what_stays_incomplete_is_missed_though_later_deliveries_come(lake, monkeypatch):
     """A day of Google's table, or the last delivery of a month, would be missing in the bill and nobody told."""
-    days = [f"billing/gcp/json/t/export_date=2026-10-0{day}" for day in (5, 6, 7)]
+    days = [f"billing/gcp/json/t/export_date={MONTH}-0{day}" for day in (5, 6, 7)]
     for folder in days:
         lake.land(f"{folder}/part.json.gz", gzip.compress(b""), SETTLED)
         if folder != days[1]:
             lake.land(f"{folder}/_SUCCESS.json", b"{}", SETTLED)
-    land_export(lake, "2026-10", bill(line()), SETTLED, "one")
-    folder = "billing/aws/focus_export/exports/focus/metadata/billing_period=2026-10"
-    files = (
-        b'{"executionId": "last", "dataFiles": ["s3://exports-bucket/exports/focus/data/gone.csv"]}'
-    )
-    lake.land(f"{folder}/focus-Manifest.json", files, NOW - timedelta(hours=1))
+    land_export(lake, MONTH, bill(line() | of(MONTH)), SETTLED, "one")
+    lake.land(f"{EXPORT}{MONTH}/focus-Manifest.json", GONE, NOW - timedelta(hours=1))
     for stream in ("gcp_billing", "aws_focus_export"):
         stages.ingest(stream, "first")
     assert named() == set()
 
     # when later ones come, and it is still incomplete after the hours that the contract bears
-    land_export(lake, "2026-11", bill(line() | OF_NOVEMBER), NOW + timedelta(hours=35))
-    stages.ingest("aws_focus_export", "second")
+    land_export(lake, NEXT, bill(line() | of(NEXT)), NOW + timedelta(hours=35))
     monkeypatch.setattr(stages, "_now", lambda: NOW + timedelta(hours=38))
+    stages.ingest("aws_focus_export", "second")
     (day,) = [one for one in stages.overdue("gcp_billing") if "no complete delivery" not in one]
     assert f"{days[1]}@" in day and f"(no_marker: {days[1]}/_SUCCESS.json)" in day
     (last,) = stages.overdue("aws_focus_export")
-    assert "aws_focus_export 2026-10: last " in last and "data/gone.csv" in last
+    assert f"aws_focus_export {MONTH}: last " in last and "data/gone.csv" in last
 
     # then it is named until something newer comes
-    land_export(lake, "2026-10", bill(line()), NOW + timedelta(hours=36), "newer")
+    land_export(lake, MONTH, bill(line() | of(MONTH)), NOW + timedelta(hours=36), "newer")
     stages.ingest("aws_focus_export", "third")
     assert stages.overdue("aws_focus_export") == []
     lake.land(f"{days[1]}/_SUCCESS.json", b"{}", NOW + timedelta(hours=36))
@@ -114,12 +115,31 @@ def test_what_stays_incomplete_is_missed_though_later_deliveries_come(lake, monk
     assert stages.overdue("gcp_billing") == []
 
 
-def ingest(lake, cloud: str, at: datetime, month: str = MONTH, cost: str = "1") -> None:
+def test_what_is_incomplete_and_waits_for_nobody_wakes_nobody(lake, monkeypatch):
+    # given a month of history without its objects, and one whose objects are being overwritten
+    lake.land(f"{EXPORT}2025-10/focus-Manifest.json", GONE, LONG_AGO)
+    land_export(lake, MONTH, bill(line() | of(MONTH)), SETTLED, "being-overwritten")
+    later = NOW + timedelta(hours=38)
+    folder = "billing/aws/focus_export/exports/focus/data"
+    lake.land(f"{folder}/{MONTH}.csv", bill(line() | of(MONTH)), later)
+    land_export(lake, NEXT, bill(line() | of(NEXT)), later)
+    monkeypatch.setattr(stages, "_now", lambda: later + timedelta(minutes=1))
+    done = stages.ingest("aws_focus_export", "first")
+    assert {"last": "seen object_missing", "being-overwritten": "seen objects_newer"}.items() <= (
+        done["deliveries"].items()
+    )
+    assert stages.overdue("aws_focus_export") == []
+
+
+def of(month: str) -> dict[str, str]:
     first = datetime.strptime(month, "%Y-%m")
     following = (first + timedelta(days=32)).replace(day=1)
-    period = {"BillingPeriodStart": f"{first:%F}", "BillingPeriodEnd": f"{following:%F}"}
+    return {"BillingPeriodStart": f"{first:%F}", "BillingPeriodEnd": f"{following:%F}"}
+
+
+def ingest(lake, cloud: str, at: datetime, month: str = MONTH, cost: str = "1") -> None:
     key = f"billing/{cloud}/focus/x/billing_period={month}/{at:%d%H}-{cost}.csv"
-    lake.land(key, bill(line(BilledCost=cost) | period), at)
+    lake.land(key, bill(line(BilledCost=cost) | of(month)), at)
     stages.ingest(f"{cloud}_focus", f"{at} {cost}".replace(" ", "-"))
 
 

@@ -226,6 +226,24 @@ def test_a_copied_contract_without_a_property_that_its_mapping_reads_says_which(
         stages.ingest("aws_focus", "first")
 
 
+def test_equal_objects_of_a_delivery_have_one_copy_and_count_each(lake, contract):
+    """They are fetched at once, and kept under their content."""
+    contract(**MANIFEST)
+    body = bill(line())
+    for number in range(6):
+        lake.land(f"{MONTH}/{number}.csv", body, FIRST)
+    names = [f"billing_period=2026-10/{number}.csv" for number in range(6)]
+    manifest(lake, "run", *names)
+    stages.ingest("aws_focus", "first")
+
+    assert billed(lake) == {"USD": Decimal("7.5")}
+    found = lake.rows("SELECT object_key, kept_key, rows FROM delivery_object ORDER BY 1")
+    assert [row["object_key"][-5:] for row in found] == [f"{number}.csv" for number in range(6)]
+    assert {row["rows"] for row in found} == {1}
+    (kept,) = {row["kept_key"] for row in found}
+    assert lake.read(kept) == body
+
+
 def test_a_truncated_object_refuses_its_delivery_until_it_lands_whole(lake, contract):
     contract("gzip", path="billing/aws/focus/**/billing_period={yyyy}-{MM}/*.csv.gz")
     whole = gzip.compress(bill(line()), mtime=0)

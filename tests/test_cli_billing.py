@@ -127,7 +127,8 @@ def test_reports_run_as_the_docs_say(said, asked, says):
         (("diff", "aws", "2026-10", "--from", "77"), "there is no release 77 in s3://lake/"),
         (("diff", "aws", "2026-09", "--from", "1"), "no bill of aws 2026-09 in release 1 or 2"),
         (("statement", "--release", "77"), "there is no release 77 in s3://lake/"),
-        (("statement", "--release", "0"), "no bill is loaded"),
+        (("statement", "--release", "0"), "no bill is loaded in s3://lake/"),
+        (("statement", "--release", "0"), ", release 0: usage-export billing ingest"),
         (("diff", "amazon", "2026-10", "--from", "1"), "there are aws 2026-10"),
     ],
 )
@@ -235,7 +236,7 @@ def test_a_lake_without_bills_says_how_they_come(lake, capsys):
         "no delivery was seen yet: usage-export billing ingest CONTRACT",
         "no delivery of aws_cur2 was seen yet: usage-export billing ingest aws_cur2",
     ]
-    assert "yet: usage-export billing ingest CONTRACT" in err
+    assert "release 0: usage-export billing ingest CONTRACT" in err
 
 
 def test_a_month_that_is_asked_for_and_not_loaded_is_told_with_what_is_known_of_it(lake, capsys):

@@ -291,9 +291,13 @@ def test_a_discount_counts_once_in_net_costs_or_as_its_own_line(kind):
         ({"product_region_code": None, "product_region": "global"}, None),
         ({"product": '{"product_name": "Amazon S3", "region": "eu-west-1"}'}, "eu-west-1"),
         ({"product_region": "eu-west-3"}, "eu-west-3"),
+        ({"product": '{"product_name": "Amazon S3", "region": ""}'}, None),
     ],
 )
 def test_the_region_of_a_line_that_has_no_region_code(given, region):
     row = one(**given)
 
     assert (row["region_id"], row["region_name"]) == (region, region)
+    # and what was written stays, where it is not the region
+    kept = row["x_other_columns"] or {}
+    assert kept.get("x_product_region") == given.get("product_region")

@@ -22,7 +22,7 @@ def overdue(
     if came and max(came, key=lambda one: one.submitted_at).reason == "taken_over":
         return None  # its successor is watched
     complete = [one.submitted_at for one in came]
-    in_time = [one.submitted_at for one in known if _is_in_time(contract, one)]
+    in_time = [one.submitted_at for one in known if is_in_time(contract, one)]
     if complete and not in_time:
         return None
     if complete:
@@ -40,7 +40,7 @@ def overdue(
     )
 
 
-def _is_in_time(contract: BillingContract, one: Delivery) -> bool:
+def is_in_time(contract: BillingContract, one: Delivery) -> bool:
     """Whether it came as an export that runs brings it; unknown of one from before that was written down."""
     rule = contract.discovery
     return one.landed_at is None or (

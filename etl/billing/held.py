@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from etl.billing import absence
 from etl.billing.contract import BillingContract
 from etl.billing.delivery import (
     COMPLETE,
@@ -25,6 +26,8 @@ from etl.billing.tables import CHARGE_DAILY
 from etl.release import Release
 
 # rejected for what a manifest says: another data set, or part of a month, as exports beside the contract's own write
+# what somebody must do something for; others end by themselves
+UNFINISHED = ("object_missing", "object_size", "no_marker")
 NOT_MEANT = (
     "dataset_version",
     "foreign_dataset",
@@ -79,15 +82,22 @@ def messages(
     return sorted(held | {_told(one) for one in rows if _is_missing(contract, one, rows)})
 
 
-def unfinished(contract: BillingContract, known: Sequence[Delivery], now: datetime) -> list[str]:
-    """What is to be done for what never became complete: those that come after it are no sign of it."""
+def unfinished(
+    contract: BillingContract,
+    known: Sequence[Delivery],
+    now: datetime,
+    taken_over: Collection[str],
+) -> list[str]:
+    """What is to be done for what never became complete: those that come after it are no sign of it. Of months that
+    another contract took over nothing is missing, nor is history that was brought in later."""
     hours = contract.discovery.alarm_after_hours
     since = {one.delivery_id: one.landed_at or one.submitted_at for one in known}
     return [
         f"{one.stream} {one.billing_period}: {one.delivery_id} landed at {since[one.delivery_id]} UTC, and is not "
         f"complete after {hours} hours ({one.reason}: {one.detail}): let the rest of it land, or remove it from landing"
         for one in known
-        if one.state == SEEN and _waits(one) and not _is_followed(contract, one, known)
+        if one.state == SEEN and one.reason in UNFINISHED and one.billing_period not in taken_over
+        if not _is_followed(contract, one, known) and absence.is_in_time(contract, one)
         if now - since[one.delivery_id] > timedelta(hours=hours)
     ]
 

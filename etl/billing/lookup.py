@@ -46,7 +46,8 @@ def newest_period(number: int | None = None) -> str:
     ]
     if not periods:
         raise SourceError(
-            f"no bill is loaded in {env.lake.url()} yet: usage-export billing ingest CONTRACT"
+            f"no bill is loaded in {env.lake.url()}, release {found.number}: "
+            "usage-export billing ingest CONTRACT"
         )
     return max(periods)
 

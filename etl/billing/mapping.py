@@ -137,9 +137,12 @@ def refused(
     if found := _unreadable(engine, contract, rows):
         return found
     where = f"{contract.stream}/{contract.version}.yaml: billing.mapping: sql/{contract.mapping.sql}.sql"
+    said = str(error).splitlines()[0]
+    if isinstance(error, duckdb.CatalogException | duckdb.ParserException):
+        return ContractError(f"{where}: {said}")
     if isinstance(error, duckdb.BinderException):  # of names and types: no row was read yet
         return ContractError(
-            f"{where}: {str(error).splitlines()[0]} Where the contract was copied from a shipped one, it needs the "
+            f"{where}: {said} Where the contract was copied from a shipped one, it needs the "
             "properties that came to that one since"
         )
     return ContractError(

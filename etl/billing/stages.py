@@ -129,11 +129,13 @@ def overdue(stream: str) -> list[str]:
     """Why somebody must look: no complete delivery came for as long as the contract bears, or one waits."""
     work, contract = _begin(stream, "overdue")
     with work.scratch() as folder:
-        known = delivery.ledger(work.settings, work.lake, release.latest(work.lake), stream, folder)
-    now = _now()
-    late = absence.overdue(work.landing, work.settings.contracts, contract, known, now)
-    waits = [*held.messages(contract, known), *held.unfinished(contract, known, now)]
-    return [*([late] if late else []), *waits]
+        base = release.latest(work.lake)
+        known = delivery.ledger(work.settings, work.lake, base, stream, folder)
+    now, contracts = _now(), work.settings.contracts
+    elsewhere = succession.taken_over(contracts, contract, base)
+    late = absence.overdue(work.landing, contracts, contract, known, now)
+    unfinished = held.unfinished(contract, known, now, elsewhere)
+    return [*([late] if late else []), *held.messages(contract, known), *unfinished]
 
 
 def alarm() -> None:

@@ -17,7 +17,7 @@ WITH line AS (
         CASE WHEN netted THEN 0 ELSE coalesce(line_item_net_unblended_cost, line_item_unblended_cost, 0) END AS cost,
         coalesce(product_name, product ->> 'product_name', line_item_product_code, 'Unknown') AS service,
         type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') AS is_usage,
-        coalesce(product_region_code, nullif(coalesce(product_region, product ->> 'region'), 'global')) AS region,
+        coalesce(product_region_code, nullif(coalesce(product_region, nullif(product ->> 'region', '')), 'global')) AS region,
         type = 'Refund' AND line_item_line_item_description LIKE 'Refund for one-time fee for Savings Plan%' AS is_return,
         coalesce(savings_plan_total_commitment, 0) - coalesce(savings_plan_used_commitment, 0) AS unused_commitment,
         CASE WHEN type = 'SavingsPlanRecurringFee' THEN amount_ratio(
