@@ -25,9 +25,9 @@ from etl.billing.delivery import (
 from etl.billing.tables import CHARGE_DAILY
 from etl.release import Release
 
-# rejected for what a manifest says: another data set, or part of a month, as exports beside the contract's own write
 # what somebody must do something for; others end by themselves
 UNFINISHED = ("object_missing", "object_size", "no_marker")
+# rejected for what a manifest says: another data set, or part of a month, as exports beside the contract's own write
 NOT_MEANT = (
     "dataset_version",
     "foreign_dataset",
